@@ -101,6 +101,13 @@ class NextToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How many tokens the span has: `UInt32`. Needs the tokenizer and no forward pass."""
+
+    span: Span = "response"
+
+
+@dataclass(frozen=True, slots=True)
 class Gradient:
     """The gradient of the mean response loss over `params`, projected to `dim` numbers."""
 
@@ -138,5 +145,14 @@ class Answered:
 
 
 Want: TypeAlias = (
-    Logprobs | Entropies | Hidden | NextToken | Gradient | Scalar | Embedding | Generated | Answered
+    Logprobs
+    | Entropies
+    | Hidden
+    | NextToken
+    | Tokens
+    | Gradient
+    | Scalar
+    | Embedding
+    | Generated
+    | Answered
 )
