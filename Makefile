@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up `.venv` on their first call.
+# `VENV=/path/to/venv make test` uses an environment in which this checkout is installed already.
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test check bench docs
+
+PYTHON ?= python3
+ifeq ($(origin VENV), undefined)
+VENV := .venv
+READY := .venv/ready
+else
+READY := installed-here
+.PHONY: installed-here
+endif
+BIN := $(VENV)/bin
+
+# Models are made or found on this machine: nothing below asks a hub.
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+demo: $(READY)
+	$(BIN)/selrun examples/quickstart.sel --data examples/tasks.jsonl --out quickstart.selected.jsonl
+	@echo
+	@echo "The first rows of quickstart.selected.jsonl:"
+	@head -n 3 quickstart.selected.jsonl | cut -c 1-300
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(READY)
+	@set -e; for script in bench/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+docs: $(READY)
+	$(BIN)/python -m selrun.runtime.docs
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# An environment that holds another checkout would test that one, and say nothing.
+installed-here:
+	@found="$$($(BIN)/python -c 'import importlib.util as u; s = u.find_spec("selrun"); print(s.origin if s else "")')"; \
+	[ "$$found" = "$(CURDIR)/__init__.py" ] || { \
+	  echo "selrun in $(VENV) is '$$found', not this checkout; run: $(BIN)/python -m pip install -e '.[dev]'"; exit 2; }
