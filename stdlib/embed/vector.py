@@ -1,0 +1,45 @@
+"""A column of vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ...compiler.op import Answers, Embed, Request
+from ...compiler.templates import ALPACA
+from ...compiler.values import Model
+from ...compiler.wants import Template
+from .vectors import vectors_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Vector(Embed):
+    """The vector that a sentence encoder or a language model gives the prompt, the response or both.
+
+    A language model gives the mean of its last hidden states, after the final norm, over the tokens of the
+    part.
+    """
+
+    noun = ""
+    positional = ("of",)
+    default_model = "minilm"
+    example = """
+        load "examples/tasks.jsonl"
+        | embed using nano as place
+        | cluster kmeans(4) by place as topic
+        | sample 1 per topic
+    """
+
+    name: str = "embedding"
+    using: Model
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of the row."""
+    template: Template = ALPACA
+    """How a language model is shown the row; a sentence encoder reads the plain text."""
+
+    def requests(self) -> dict[str, Request]:
+        return {"vector": vectors_of(self.using, self.of, self.template)}
+
+    def reduce(self, known: Answers) -> pl.Series:
+        return known["vector"]

@@ -1,0 +1,75 @@
+"""Vectors of rows: the request that asks for them, and the matrix they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...compiler.op import Request
+from ...compiler.templates import BARE
+from ...compiler.values import Model
+from ...compiler.wants import Embedding, Hidden, Pool, Span, Template, View
+from ...errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+TEXT_COLUMNS: dict[Span, tuple[str, ...]] = {
+    "prompt": ("@prompt",),
+    "response": ("@response",),
+    "whole": ("@prompt", "@response"),
+}
+
+
+def vectors_of(
+    model: Model, of: Span, template: Template, *, limit: int | None = None, pool: Pool = "mean"
+) -> Request:
+    """One vector a row: a sentence encoder's own, or a language model's last hidden states pooled over the
+    part.
+
+    An encoder reads the plain text; a language model reads it in the template, responses after their prompt.
+    """
+    if model.kind == "encoder":
+        return Request(model, View(BARE, limit=limit, text=TEXT_COLUMNS[of]), Embedding())
+    parts = ("prompt",) if of == "prompt" else ("prompt", "response")
+    return Request(model, View(template, parts, limit), Hidden(-1, pool, of))
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The rows that have a vector of finite numbers."""
+
+    vectors: np.ndarray
+    """`[points, dimensions]`, float32."""
+    rows: np.ndarray
+    """Each point's position among all rows, ascending."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def points(column: pl.Series) -> Points:
+    """The finite vectors of a column; rows with null, NaN or infinity in place of one are left out."""
+    import numpy as np
+    import polars as pl
+
+    lists = column if not isinstance(column.dtype, pl.Array) else column.arr.to_list()
+    if not isinstance(lists.dtype, pl.List) or not lists.dtype.inner.is_numeric():  # type: ignore[union-attr]
+        raise _not_vectors(column, f"it holds {column.dtype}")
+    lengths = lists.list.len().drop_nulls().unique().sort()
+    if len(lengths) > 1:
+        raise _not_vectors(column, f"its lists have {lengths[0]} to {lengths[-1]} numbers")
+    rows = lists.is_not_null().arg_true().to_numpy()
+    flat = lists.drop_nulls().explode().cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    matrix = flat.reshape(len(rows), lengths[0] if len(rows) else 0)
+    usable = np.isfinite(matrix).all(axis=1)
+    return Points(np.ascontiguousarray(matrix[usable]), rows[usable].astype(np.int64))
+
+
+def _not_vectors(column: pl.Series, fact: str) -> DataError:
+    return DataError(
+        "E523",
+        f"the column `{column.name}` does not hold vectors of one length: {fact}",
+        help="name a column of lists of numbers that are equally long, such as one that `embed` added",
+    )
