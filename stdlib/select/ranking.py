@@ -24,6 +24,8 @@ class Groups:
     """The amount is meant for each of its values; null is a value too."""
     spread: pl.Series | None = None
     """Places are in proportion to the rows of each of its labels; rows without a label get none."""
+    word: str = "cluster"
+    """What a reason calls one of the labels."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,11 @@ def where(groups: Groups) -> pl.Expr | None:
     import polars as pl
 
     cluster, group = pl.col("cluster").cast(pl.String), pl.col("group").cast(pl.String).fill_null("null")
+    labelled = pl.format("{} {}", pl.lit(groups.word), cluster)
     if groups.per is None:
-        return None if groups.spread is None else pl.format("cluster {}", cluster)
+        return None if groups.spread is None else labelled
     named = pl.format("{} {}", pl.lit(groups.per.name), group)
-    return named if groups.spread is None else pl.format("cluster {} of {}", cluster, named)
+    return named if groups.spread is None else pl.format("{} of {}", labelled, named)
 
 
 def how_many_places() -> pl.Expr:
@@ -130,7 +133,7 @@ def how_many_places() -> pl.Expr:
 
     places = pl.col("places")
     few = pl.when(places == 0).then(pl.lit("no place")).when(places == 1).then(pl.lit("1 place"))
-    return few.otherwise(pl.format("{} places", places))
+    return few.otherwise(pl.format("{} places", thousands(places)))
 
 
 def _whole(groups: Groups) -> bool:
@@ -170,7 +173,7 @@ def _by_group(cells: pl.DataFrame, totals: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _no_row(keep: Amount, rows: int, groups: int) -> DataError:
-    of = f"{rows:,} rows" if groups == 1 else f"any of the {groups:,} groups of {rows:,} rows"
+    of = f"{rows:,} rows" if groups <= 1 else f"each of {groups:,} groups, {rows:,} rows in all,"
     return DataError(
         "E521", f"{keep} of {of} is no row", help="ask for a larger share, or for a count such as `top 1`"
     )

@@ -1,0 +1,156 @@
+"""Random rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...compiler.op import Answers, Picked, Select
+from ...compiler.values import Amount, Expression
+from ...errors import DataError
+from .ranking import Groups, Ranking, how_many_places, rank, where
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+class Sample(Select):
+    """Random rows, in the order of the input.
+
+    Row i's number follows from the seed and i alone, and the rows with the smallest numbers are taken:
+    appending rows to a file changes the sample no more than it must. `sample 1000` of 300 rows keeps the
+    300.
+    """
+
+    verb = "sample"
+    noun = ""
+    positional = ("keep",)
+    random = True
+    example = 'load "examples/tasks.jsonl" | sample 20% per topic with seed = 7'
+
+    keep: Amount
+    """How many, or which part of the rows; of each group with `per`."""
+    per: str | None = None
+    """A column: so many of each of its values."""
+    spread: str | None = None
+    """A column of labels over which the places are shared out in proportion to the rows of each."""
+    seed: int = 0
+
+    def reads(self) -> frozenset[str]:
+        return super().reads() | {c for c in (self.per, self.spread) if c}
+
+    def pick(self, known: Answers) -> Picked:
+        import numpy as np
+
+        queue = np.argsort(uniform(known.rows.height, self.seed), kind="stable")
+        groups = Groups(*(known.column(c) if c else None for c in (self.per, self.spread)))
+        return in_input_order(rank(queue, known.rows.height, self.keep, groups))
+
+
+class Stratified(Select):
+    """Random rows with the same proportions of a column's values as all rows, by largest remainder.
+
+    Rows without a value are a group of their own. The result is in the order of the input.
+    """
+
+    verb = "sample"
+    noun = "stratified"
+    positional = ("column", "keep")
+    random = True
+    example = 'load "examples/tasks.jsonl" | sample stratified(topic, 20%)'
+
+    column: Expression
+    """The column, or an expression, whose values are to keep their proportions."""
+    keep: Amount
+    """How many, or which part of the rows."""
+    seed: int = 0
+
+    def pick(self, known: Answers) -> Picked:
+        import numpy as np
+        import polars as pl
+
+        queue = np.argsort(uniform(known.rows.height, self.seed), kind="stable")
+        values = known.evaluate(self.column)
+        groups = Groups(spread=values.cast(pl.String).fill_null("null"), word=self.column.text)
+        return in_input_order(rank(queue, known.rows.height, self.keep, groups))
+
+
+class Weighted(Select):
+    """Random rows without replacement, each drawn with a chance in proportion to a weight.
+
+    Row i's key is E_i / weight with E_i exponential, and the smallest keys are taken (Efraimidis and
+    Spirakis, 2006): the same as drawing one row after the other. A weight of 0 is never drawn, nor is null
+    or NaN; a negative one is an error. The result is in the order of the input.
+    """
+
+    verb = "sample"
+    noun = "weighted"
+    positional = ("weight", "keep")
+    random = True
+    paper = "https://doi.org/10.1016/j.ipl.2005.11.003"
+    example = 'load "examples/tasks.jsonl" | score length | sample weighted(length, 5)'
+
+    weight: Expression
+    """The number to which a row's chance is proportional."""
+    keep: Amount
+    """How many, or which part of the rows."""
+    per: str | None = None
+    """A column: so many of each of its values."""
+    seed: int = 0
+
+    def reads(self) -> frozenset[str]:
+        return super().reads() | {c for c in (self.per,) if c}
+
+    def pick(self, known: Answers) -> Picked:
+        import numpy as np
+        import polars as pl
+
+        weights = known.evaluate(self.weight).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        if (weights < 0).any():
+            raise self._negative(known, int(np.argmax(weights < 0)))
+        drawable = np.flatnonzero(weights > 0)
+        if len(drawable) == 0 and len(weights):
+            raise self._nothing_to_draw(len(weights))
+        chances = -np.log1p(-uniform(len(weights), self.seed)[drawable])
+        queue = drawable[np.argsort(chances / weights[drawable], kind="stable")]
+        groups = Groups(known.column(self.per) if self.per else None)
+        return in_input_order(
+            rank(queue, len(weights), self.keep, groups), f"no weight: `{self.weight.text}` is not above 0"
+        )
+
+    def _negative(self, known: Answers, row: int) -> DataError:
+        value = known.evaluate(self.weight)[row]
+        return DataError(
+            "E525",
+            f"the weight `{self.weight.text}` is {value} in row {row + 1}, and a chance cannot be negative",
+            help=f"draw by an expression that is never negative, such as `exp({self.weight.text})`",
+        )
+
+    def _nothing_to_draw(self, rows: int) -> DataError:
+        return DataError(
+            "E524",
+            f"none of the {rows:,} rows has a weight above 0 in `{self.weight.text}`",
+            help="draw by another column, or without weights: `sample` and an amount",
+        )
+
+
+def uniform(rows: int, seed: int) -> np.ndarray:
+    """One number in [0, 1) a row; row i's follows from the seed and i alone."""
+    import numpy as np
+
+    return np.random.Generator(np.random.PCG64(seed)).random(rows)
+
+
+def in_input_order(ranking: Ranking, missing: str = "not drawn") -> Picked:
+    """The rows drawn, as the input has them."""
+    return Picked(ranking.taken.sort(), ranking.reasons(_not_drawn(ranking), missing), notes=ranking.notes())
+
+
+def _not_drawn(ranking: Ranking) -> pl.Expr:
+    import polars as pl
+
+    place = where(ranking.groups)
+    if place is not None:
+        return pl.format("not drawn; {} had {}", place, how_many_places())
+    kept = int(ranking.cells["places"].sum())
+    return pl.lit(f"not drawn; {kept:,} of {ranking.rows.height:,} rows were")
