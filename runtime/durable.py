@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import StoreError
 
 ABANDONED = 24 * 3600
-"""Seconds after which a temporary file is taken for abandoned whoever wrote it: process numbers are reused."""
+"""Seconds after which a temporary file is abandoned whoever wrote it: process numbers are reused."""
 
 
 def temporary(target: Path) -> Path:
