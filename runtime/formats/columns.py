@@ -143,7 +143,7 @@ class Gathering:
         if not self.pieces:
             return with_marks(pl.DataFrame({"@keys": [None] * len(self.forms)}).drop("@keys"), self.forms, {})
         columns = {name: joined(pieces) for name, pieces in self.pieces.items()}
-        frame = pl.DataFrame([part.values.alias(name) for name, part in columns.items()])
+        frame = pl.DataFrame({name: part.values for name, part in columns.items()})
         whole = {name: part.whole for name, part in columns.items() if part.whole is not None}
         return with_marks(frame, self.forms, whole)
 

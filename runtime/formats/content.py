@@ -71,7 +71,7 @@ def is_json(line: bytes) -> bool:
 
 
 def looks_like_csv(start: bytes, name: str) -> bool:
-    if b"\0" in start:
+    if b"\0" in start.splitlines()[0]:
         return False
     names = header(start)
     endings = {suffix.lower() for suffix in PurePath(name).suffixes}

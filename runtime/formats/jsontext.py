@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 from ...errors import DataError
 from .content import BOM
 from .layout import BadRow
-from .sources import damaged
+from .sources import Stream, damaged
 
 STRETCH = 20_000
 BLANK = re.compile(r"[ \t\r\n]*")
@@ -29,7 +28,7 @@ def no_number(_: str) -> None:
 DECODER = json.JSONDecoder(parse_constant=no_number)
 
 
-def lines(stream: io.BufferedReader, name: str) -> Iterator[Stretch]:
+def lines(stream: Stream, name: str) -> Iterator[Stretch]:
     """The objects of a file with one object per line, a stretch at a time."""
     first = 1
     while texts := list(islice(stream, STRETCH)):
@@ -94,7 +93,7 @@ def reason(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def array(stream: io.BufferedReader, name: str) -> Iterator[Stretch]:
+def array(stream: Stream, name: str) -> Iterator[Stretch]:
     """The objects of a JSON array, a stretch at a time."""
     text = decoded(stream.read(), name)
     elements = values(text, name)
@@ -162,7 +161,7 @@ def line_of(text: str, at: int) -> int:
 def broken(text: str, start: int, name: str, error: Exception) -> DataError:
     """The error for an array that cannot be read to its end."""
     place = error.pos if isinstance(error, json.JSONDecodeError) else start
-    if not text[place:].strip() or "Unterminated string" in str(error):
+    if not text.rstrip().endswith("]") or not text[place:].strip():
         return damaged(name, f"the JSON array ends inside the row that begins in line {line_of(text, start)}")
     column = place - text.rfind("\n", 0, place)
     return DataError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 import zstandard
 
@@ -19,6 +19,7 @@ from .layout import Compression
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz", ".zst")
 HEAD = 1 << 20
+Stream: TypeAlias = "io.BufferedReader[Any]"
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -35,7 +36,8 @@ class File:
             return open(self.name, "rb")
         import fsspec
 
-        return cast(IO[bytes], fsspec.open(self.url, "rb").open())
+        system, path = fsspec.url_to_fs(self.url)
+        return cast(IO[bytes], system.open(path, "rb"))
 
     @property
     def local(self) -> Path | None:
@@ -132,7 +134,7 @@ def unreachable(url: str, error: Exception) -> DataError:
 
 
 @contextmanager
-def opened(file: File) -> Iterator[tuple[io.BufferedReader, Compression | None]]:
+def opened(file: File) -> Iterator[tuple[Stream, Compression | None]]:
     """The file's bytes after decompression, and how they were compressed."""
     try:
         with file.open() as raw:
@@ -164,7 +166,7 @@ def damaged(name: str, reason: str) -> DataError:
 class Zstandard(io.RawIOBase):
     """The content of a zstd file; an end in the middle of a frame is an error."""
 
-    def __init__(self, stored: io.BufferedReader):
+    def __init__(self, stored: Stream):
         self.stored = stored
         self.frame = zstandard.ZstdDecompressor().decompressobj()
         self.ready = b""

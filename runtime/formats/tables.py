@@ -11,12 +11,12 @@ from ...errors import DataError
 from .columns import unmarked
 from .content import separator
 from .jsontext import decoded
-from .sources import File, damaged
+from .sources import File, Stream, damaged
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
-def parquet(file: File, stream: io.BufferedReader) -> pl.DataFrame:
+def parquet(file: File, stream: Stream) -> pl.DataFrame:
     """The columns of a Parquet file with their own types."""
     try:
         frame = pl.read_parquet(stream if file.local is None else file.local, glob=False)
@@ -25,7 +25,7 @@ def parquet(file: File, stream: io.BufferedReader) -> pl.DataFrame:
     return unmarked(frame)
 
 
-def comma_separated(stream: io.BufferedReader, name: str) -> tuple[pl.DataFrame, str]:
+def comma_separated(stream: Stream, name: str) -> tuple[pl.DataFrame, str]:
     """The columns of a CSV file and its separator; a column is numeric where its text can be had back."""
     text = decoded(stream.read(), name)
     between = separator(text.split("\n", 1)[0])
@@ -43,8 +43,8 @@ def numeric(texts: pl.Series) -> pl.Series:
     if texts.str.contains(WHOLE).all():
         return texts.cast(pl.Int64)
     numbers = texts.cast(pl.Float64, strict=False)
-    exact = numbers.is_finite() & (numbers.cast(pl.String) == texts)
-    return numbers if exact.all() else texts
+    exact = (numbers.is_finite() & (numbers.cast(pl.String) == texts)).fill_null(False)
+    return numbers if (exact | texts.is_null()).all() else texts
 
 
 def ragged(text: str, between: str, name: str, error: Exception) -> DataError:

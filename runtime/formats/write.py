@@ -239,7 +239,7 @@ def cells(column: pl.Series) -> pl.Series:
 
 def write_parquet(frame: pl.DataFrame, out: IO[bytes]) -> None:
     """Typed columns; a column of JSON texts gets a type where one holds all its values exactly."""
-    own = [typed(column) for column in frame.iter_columns() if not column.name.startswith("@")]
+    own = {column.name: typed(column) for column in frame.iter_columns() if not column.name.startswith("@")}
     pl.DataFrame(own).write_parquet(cast(IO[bytes], out))
 
 
