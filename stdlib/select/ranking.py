@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...compiler.op import Answers
 from ...compiler.values import Amount
 from ...errors import DataError
 from .quota import quotas
@@ -26,6 +27,14 @@ class Groups:
     """Places are in proportion to the rows of each of its labels; rows without a label get none."""
     word: str = "cluster"
     """What a reason calls one of the labels."""
+
+
+def groups_of(known: Answers, per: str | None, spread: str | None) -> Groups:
+    """The columns that the recipe names."""
+    return Groups(
+        known.column(per).alias(per) if per else None,
+        known.column(spread).alias(spread) if spread else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from .ranking import Groups, Ranking, how_many_places, rank, where
+from .ranking import Groups, Ranking, groups_of, how_many_places, rank, where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Sample(Select):
         import numpy as np
 
         queue = np.argsort(uniform(known.rows.height, self.seed), kind="stable")
-        groups = Groups(*(known.column(c) if c else None for c in (self.per, self.spread)))
+        groups = groups_of(known, self.per, self.spread)
         return in_input_order(rank(queue, known.rows.height, self.keep, groups))
 
 
@@ -113,7 +113,7 @@ class Weighted(Select):
             raise self._nothing_to_draw(len(weights))
         chances = -np.log1p(-uniform(len(weights), self.seed)[drawable])
         queue = drawable[np.argsort(chances / weights[drawable], kind="stable")]
-        groups = Groups(known.column(self.per) if self.per else None)
+        groups = groups_of(known, self.per, None)
         return in_input_order(
             rank(queue, len(weights), self.keep, groups), f"no weight: `{self.weight.text}` is not above 0"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Better, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from .ranking import Groups, Ranking, how_many_places, rank, thousands, where
+from .ranking import Ranking, groups_of, how_many_places, rank, thousands, where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +34,10 @@ class Ends(Select):
     def take(self, known: Answers, first: Better) -> Picked:
         """The rows from the end that is named first."""
         scores = known.evaluate(self.by)
-        queue = _queue(scores, first)
+        queue = best_first(scores, first)
         if len(queue) == 0 and len(scores):
             raise self._nothing_scored(len(scores))
-        groups = Groups(*(known.column(c) if c else None for c in (self.per, self.spread)))
+        groups = groups_of(known, self.per, self.spread)
         ranking = rank(queue, len(scores), self.keep, groups)
         order = ranking.taken
         threshold = scores[int(order[-1])] if len(order) else None
@@ -82,7 +82,7 @@ class Bottom(Ends):
         return self.take(known, "low" if self.by.better == "high" else "high")
 
 
-def _queue(scores: pl.Series, first: Better) -> np.ndarray:
+def best_first(scores: pl.Series, first: Better) -> np.ndarray:
     """Positions of the rows with a number, from one end; equal ones in the order of the rows."""
     import numpy as np
     import polars as pl

@@ -1,0 +1,140 @@
+"""Rows that cover all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from ...compiler.op import Answers, Cover, Picked, Request
+from ...compiler.templates import ALPACA
+from ...compiler.values import Amount, Expression, Model
+from ...compiler.wants import Template
+from ...errors import DataError
+from ..embed.vectors import Points, points, vectors_of
+from .farthest import Covered, farthest_first
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+class Kcenter(Cover):
+    """Rows such that no other row is far from all of them: greedy k-center on the rows' vectors.
+
+    Each next row is the one farthest (euclidean) from all chosen so far, ties to the earlier row; this is
+    at most twice the best possible radius. `mods`: from one random row, result in the order of choice (Du
+    et al., 2023, arXiv 2311.15653, step 2). `diverseevol`: from 100 random rows, result in the order of the
+    input (Wu et al., 2023, arXiv 2311.08182, eq. 1). Rows without a vector are never chosen.
+    """
+
+    noun = "kcenter"
+    positional = ("keep",)
+    random = True
+    paper = "https://arxiv.org/abs/2311.15653"
+    default_model = "minilm"
+    example = 'load "examples/tasks.jsonl" | diversify kcenter(10) using nano'
+
+    keep: Amount
+    """How many rows, or which part of them, those to start from included."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    by: Expression | None = None
+    """A column of vectors in place of a model's."""
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of the row the model reads."""
+    template: Template = ALPACA
+    """How a language model is shown the row."""
+    start: Literal["random", "first", "mean"] = "random"
+    """The first row: drawn, the first that has a vector, or the one nearest to the mean vector."""
+    initial: int | None = Field(None, ge=1)
+    """How many rows are drawn to start from; 1, or 100 for `diverseevol`."""
+    chosen: Expression | None = None
+    """True for rows chosen already: they stay, the others have to be far from them, and `keep` counts new
+    ones."""
+    variant: Literal["mods", "diverseevol"] = "mods"
+    """Whose start and order of the result."""
+    faithful: bool = False
+    """With `diverseevol`: distances as its script rounds them, so that near copies of chosen rows, whose
+    distance comes out as the root of a negative number, are chosen first."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Kcenter:
+        if self.using is None and self.by is None:
+            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
+        return self
+
+    def requests(self) -> dict[str, Request]:
+        if self.by is not None or self.using is None:
+            return {}
+        return {"vector": vectors_of(self.using, self.of, self.template)}
+
+    def pick(self, known: Answers) -> Picked:
+        placed = points(known.evaluate(self.by) if self.by is not None else known["vector"])
+        before = self._chosen_before(known, placed)
+        start = before or self._start(placed)
+        more = self.keep.of(known.rows.height)
+        if not more or more + len(before) > len(placed):
+            raise self._cannot_choose(more, len(placed) - len(before), known.rows.height)
+        covered = self._cover(placed.vectors, start[:more] if not before else start, more)
+        return self._picked(covered, placed, known.rows.height)
+
+    def _cover(self, vectors: np.ndarray, start: list[int], more: int) -> Covered:
+        from .diverseevol import as_published
+
+        further = more if self.chosen is not None else more - len(start)
+        exact = farthest_first if not (self.faithful and self.variant == "diverseevol") else as_published
+        return exact(vectors, start, further)
+
+    def _chosen_before(self, known: Answers, placed: Points) -> list[int]:
+        if self.chosen is None:
+            return []
+        marked = known.evaluate(self.chosen).fill_null(False).to_numpy()
+        return [i for i, row in enumerate(placed.rows.tolist()) if marked[row]]
+
+    def _start(self, placed: Points) -> list[int]:
+        import numpy as np
+
+        if self.start == "first" or len(placed) == 0:
+            return [0]
+        if self.start == "mean":
+            away = placed.vectors - placed.vectors.mean(axis=0, dtype=np.float64)
+            return [int((away**2).sum(axis=1).argmin())]
+        count = min(self.initial or (100 if self.variant == "diverseevol" else 1), len(placed))
+        # The legacy generator draws the row that MoDS draws with the same seed; with replacement, as there.
+        drawn = np.random.RandomState(self.seed).choice(len(placed), count, replace=count == 1)
+        return [int(i) for i in drawn]
+
+    def _picked(self, covered: Covered, placed: Points, rows: int) -> Picked:
+        import numpy as np
+        import polars as pl
+
+        order = pl.Series(placed.rows[covered.order], dtype=pl.UInt32)
+        away = np.full(rows, np.nan, dtype=np.float32)
+        away[placed.rows] = covered.nearest
+        taken = np.zeros(rows, dtype=bool)
+        taken[order.to_numpy()] = True
+        distance = pl.Series("distance", away).fill_nan(None)
+        radius = float(covered.nearest.max())
+        notes = {"kept": len(order), "of": rows, "radius": radius}
+        order = order.sort() if self.variant == "diverseevol" else order
+        return Picked(order, _reasons(distance, taken, radius), {"distance": distance}, notes)
+
+    def _cannot_choose(self, wanted: int, there: int, rows: int) -> DataError:
+        if not wanted:
+            return DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        return DataError(
+            "E522",
+            f"kcenter({self.keep}) needs {wanted:,} rows with a vector, and there are {there:,}",
+            help=f"ask for no more than {there:,} rows",
+        )
+
+
+def _reasons(distance: pl.Series, taken: np.ndarray, radius: float) -> pl.Series:
+    import polars as pl
+
+    limit = f"{radius:.4f}"
+    covered = pl.format(f"{{}} from the nearest chosen row; none is farther than {limit}", distance.round(4))
+    why = pl.when(distance.is_null()).then(pl.lit("no vector")).otherwise(covered)
+    return pl.select(pl.when(~pl.Series(taken)).then(why).alias("reason")).to_series()

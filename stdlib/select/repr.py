@@ -1,0 +1,187 @@
+"""Good rows that are unlike the good rows before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from ...compiler.op import Answers, Cover, Picked, Request
+from ...compiler.templates import VICUNA
+from ...compiler.values import Amount, Expression, Model
+from ...compiler.wants import Pool, Template
+from ...errors import DataError
+from ..embed.vectors import points, vectors_of
+from .top import best_first
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+BLOCK = 512
+"""How many rows are compared with the taken ones at once; any number gives the same choice."""
+
+
+class Repr(Cover):
+    """The best rows by a score, each unlike all better ones taken: DEITA's Repr filter (Liu et al., 2024).
+
+    In the order of the score, a row is taken if its cosine similarity to every row taken so far is at most
+    the threshold (arXiv 2312.15685, section 2.4). Result in that order; ties go to the earlier row. Rows
+    without a score or a vector are never taken. A language model's vector is its last hidden state of the
+    last token of the conversation in the Vicuna template, as in the paper.
+    """
+
+    noun = "repr"
+    positional = ("threshold", "keep")
+    paper = "https://arxiv.org/abs/2312.15685"
+    default_model = "minilm"
+    example = 'load "examples/tasks.jsonl" | score length | diversify repr(0.9) by length using nano'
+
+    threshold: float = Field(0.9, ge=-1, le=1)
+    """The greatest similarity to a row taken before."""
+    keep: Amount | None = None
+    """At most so many rows, or this part of them; all that pass where not given."""
+    by: Expression
+    """The number that orders the rows; its scorer says which end is the best."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    vectors: Expression | None = None
+    """A column of vectors in place of a model's."""
+    of: Literal["prompt", "response", "whole"] = "whole"
+    """Which part of the row the model reads."""
+    template: Template = VICUNA
+    """How a language model is shown the row."""
+    pool: Literal["last", "mean", "first"] = "last"
+    """How a language model's states become one vector."""
+    max_tokens: int | None = None
+    """The model reads so many tokens; its context where not given."""
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Repr:
+        if self.using is None and self.vectors is None:
+            raise ValueError("needs vectors: add `using` and a model, or `vectors =` and a column of vectors")
+        return self
+
+    def requests(self) -> dict[str, Request]:
+        if self.vectors is not None or self.using is None:
+            return {}
+        pool: Pool = self.pool
+        return {"vector": vectors_of(self.using, self.of, self.template, limit=self.max_tokens, pool=pool)}
+
+    def pick(self, known: Answers) -> Picked:
+        import numpy as np
+
+        rows = known.rows.height
+        placed = points(known.evaluate(self.vectors) if self.vectors is not None else known["vector"])
+        where = np.full(rows, -1, dtype=np.int64)
+        where[placed.rows] = np.arange(len(placed))
+        queue = best_first(known.evaluate(self.by), self.by.better)
+        queue = queue[where[queue] >= 0]
+        if len(queue) == 0 and rows:
+            raise self._nothing_to_choose(rows)
+        wanted = self._wanted(rows)
+        sieved = unlike(placed.vectors[where[queue]], self.threshold, wanted)
+        return self._picked(sieved, queue, known)
+
+    def _wanted(self, rows: int) -> int:
+        wanted = rows if self.keep is None else self.keep.of(rows)
+        if wanted or not rows:
+            return wanted
+        raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+
+    def _nothing_to_choose(self, rows: int) -> DataError:
+        return DataError(
+            "E524",
+            f"none of the {rows:,} rows has both a vector and a number for `{self.by.text}`",
+            help=f"order by another column, or look at why `{self.by.text}` is null everywhere",
+        )
+
+    def _picked(self, sieved: Sieved, queue: np.ndarray, known: Answers) -> Picked:
+        import polars as pl
+
+        order = pl.Series(queue[sieved.taken], dtype=pl.UInt32)
+        refused = pl.DataFrame(
+            {
+                "row": queue[list(sieved.refused)],
+                "similarity": [s for _, s in sieved.refused.values()],
+                "rival": queue[[r for r, _ in sieved.refused.values()]],
+            },
+            schema={"row": pl.UInt32, "similarity": pl.Float32, "rival": pl.UInt32},
+        )
+        notes = {"kept": len(order), "of": known.rows.height, "read": len(order) + len(refused)}
+        return Picked(order, self._reasons(refused, order, queue, known), notes=notes)
+
+    def _reasons(
+        self, refused: pl.DataFrame, order: pl.Series, queue: np.ndarray, known: Answers
+    ) -> pl.Series:
+        import polars as pl
+
+        alike = pl.format(
+            f"similarity {{}} to row {{}}, which is better; at most {self.threshold} is allowed",
+            pl.col("similarity").round(4),
+            pl.lit(known.column("id")).gather(pl.col("rival")),
+        )
+        told = refused.select("row", alike.alias("reason"))
+        late = pl.Series("row", queue, dtype=pl.UInt32).to_frame()
+        late = late.select("row", pl.lit(f"came after the {len(order):,} that were wanted").alias("late"))
+        every = pl.select(pl.int_range(known.rows.height, dtype=pl.UInt32).alias("row"))
+        every = every.join(told, on="row", how="left").join(late, on="row", how="left").sort("row")
+        why = pl.coalesce("reason", "late", pl.lit(f"no vector or no `{self.by.text}` score"))
+        taken = pl.col("row").is_in(order.implode())
+        return every.select(pl.when(~taken).then(why).alias("reason"))["reason"]
+
+
+@dataclass
+class Sieved:
+    """The points taken, in order, and of those refused which point taken before is like them, and how
+    much."""
+
+    taken: list[int] = field(default_factory=list)
+    refused: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+
+def unlike(vectors: np.ndarray, threshold: float, wanted: int) -> Sieved:
+    """The points, in order, that are no more similar than the threshold to any point taken before.
+
+    One product against the taken points and one within the block decide a block; the choice is that of taking
+    one point after the other.
+    """
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    sieved = Sieved()
+    for start in range(0, len(vectors), BLOCK):
+        if len(sieved.taken) >= wanted:
+            break
+        _sieve(directions, range(start, min(start + BLOCK, len(vectors))), threshold, wanted, sieved)
+    return sieved
+
+
+def _sieve(directions: np.ndarray, block: range, threshold: float, wanted: int, sieved: Sieved) -> None:
+    import numpy as np
+
+    rows = directions[block.start : block.stop]
+    within = rows @ rows.T
+    rival, similarity = _most_alike(rows, directions, sieved.taken)
+    for i in range(len(block)):
+        if len(sieved.taken) >= wanted:
+            return
+        if similarity[i] > threshold:
+            sieved.refused[block[i]] = (int(rival[i]), float(similarity[i]))
+            continue
+        sieved.taken.append(block[i])
+        closer = np.flatnonzero(within[i] > similarity)
+        rival[closer], similarity[closer] = block[i], within[i][closer]
+
+
+def _most_alike(rows: np.ndarray, directions: np.ndarray, taken: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the taken point that is most like it, and how much."""
+    import numpy as np
+
+    if not taken:
+        return np.full(len(rows), -1), np.full(len(rows), -np.inf, dtype=np.float32)
+    products = rows @ directions[taken].T
+    best = products.argmax(axis=1)
+    return np.asarray(taken)[best], products[np.arange(len(rows)), best]
