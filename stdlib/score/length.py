@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
@@ -41,6 +41,11 @@ class Length(Score):
     """How the model is shown the row; for tokens."""
     max_tokens: int | None = None
     """Counting ends here; the model's context where not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields if fields.get("unit") == "tokens" else {**fields, "using": None}
 
     @model_validator(mode="after")
     def _has_tokenizer(self) -> Length:
