@@ -1,0 +1,43 @@
+"""The example recipes check clean, are in canonical form, and run without a download."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SELRUN = Path(sys.executable).with_name("selrun")
+RECIPES = sorted(path.name for path in (ROOT / "examples").glob("*.sel"))
+THE_LINE = "score ifd using warmup(llama2-7b, 5%) | diversify kmeans(100) | top 0.05\n"
+
+
+def selrun(*arguments: str | Path, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SELRUN, *arguments], cwd=at, capture_output=True, text=True, timeout=300)
+
+
+def test_the_line_stands_to_the_letter():
+    assert (ROOT / "examples" / "cherry.sel").read_text(encoding="utf-8") == THE_LINE
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_examples_check_clean(recipe: str):
+    done = selrun("check", Path("examples") / recipe)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_examples_are_in_canonical_form(recipe: str):
+    done = selrun("fmt", "--check", Path("examples") / recipe)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "cherry.sel"])
+def test_examples_run_on_the_example_rows(recipe: str, tasks: Path, tmp_path: Path, tmp_store: Path):
+    out = tmp_path / "chosen.jsonl"
+    where = ("--data", tasks, "--store", tmp_store, "--out", out)
+    done = selrun("run", ROOT / "examples" / recipe, *where, "--quiet", at=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 0 < len(out.read_text(encoding="utf-8").splitlines()) < len(tasks.read_text("utf-8").splitlines())
