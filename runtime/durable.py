@@ -6,6 +6,7 @@ left behind can be recognised and swept without locks.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -19,6 +20,18 @@ from ..errors import StoreError
 
 ABANDONED = 24 * 3600
 """Seconds after which a temporary file is abandoned whoever wrote it: process numbers are reused."""
+
+NO_ROOM = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
+"""What the system answers where nothing can be written, whoever tries."""
 
 
 def temporary(target: Path) -> Path:
@@ -55,7 +68,9 @@ def publish_folder(target: Path, fill: Callable[[Path], None]) -> None:
         _rename_unless_present(draft, target)
         sync_folder(target.parent)
     except OSError as error:
-        raise unwritable(target, error) from error
+        if error.errno in NO_ROOM:
+            raise unwritable(target, error) from error
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -91,6 +106,9 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems sync no folders
+            raise
     finally:
         os.close(descriptor)
 

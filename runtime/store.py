@@ -171,12 +171,8 @@ class Store:
 
     def sweep(self) -> int:
         """The bytes freed by removing what killed runs left unfinished and what was set aside as damaged."""
-        places = [
-            self.root,
-            self.root / "memos",
-            *_folders(self.root / "artefacts"),
-            *_folders(self.root / "passes"),
-        ]
+        parts = ("memos", "artefacts", "passes")
+        places = [self.root, *(folder for part in parts for folder in _folders(self.root / part))]
         leftovers = [path for place in places for path in durable.abandoned(place)]
         damaged = [path for place in places for path in place.glob("*.damaged")]
         return sum(durable.remove(path) for path in leftovers + damaged)
@@ -203,7 +199,7 @@ class Store:
     def _describe(self, passkey: str, meta: PassMeta) -> None:
         folder = self._folder(passkey)
         durable.make_folder(folder)
-        if not (folder / "pass.json").exists():
+        if _meta_of(folder) is None:
             durable.write_whole(folder / "pass.json", stored_text(meta).encode())
 
     def _mark_used(self, passkey: str) -> None:
