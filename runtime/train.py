@@ -1,0 +1,286 @@
+"""Fine-tuning a causal language model on chosen rows, into a folder that loads like any other model."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from transformers import GenerationConfig, Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from ..errors import DataError, ModelError
+from .train_lora import merged, with_lora
+from .train_memory import Seats, halved, out_of_memory, seats_for
+from .train_rows import UNLEARNT, Examples, Shuffled, collated, examples_of
+from .train_watch import Progress, Watch, ignore_progress, newest_checkpoint, undisturbed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ..compiler.op import TrainSpec
+
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+SAVE_EVERY = 600.0
+"""Seconds between two checkpoints: what an interrupted fine-tune loses at most."""
+
+
+class Loaded(Protocol):
+    """A model and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TrainFacts:
+    """What a fine-tune did."""
+
+    rows: int
+    """Rows trained on; those of `skipped` are not among them."""
+    skipped: Mapping[str, int]
+    """Why chosen rows could not be trained on, and how many."""
+    steps: int
+    tokens: int
+    """Tokens of the rows, each epoch counted."""
+    seconds: float
+    loss: tuple[float, ...]
+    """Mean loss of a learnt token at each step of this run."""
+    rows_at_once: int
+    sparing: bool
+    """Layers were computed again in the backward pass, because keeping them did not fit."""
+    resumed: int
+    """Steps that an interrupted run had done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A fine-tune with everything settled but the weights."""
+
+    spec: TrainSpec
+    examples: Examples
+    pad: int
+    device: torch.device
+    dtype: torch.dtype
+    name: str
+    progress: Progress
+    scratch: Path | None
+    save_every: float
+
+    @property
+    def steps(self) -> int:
+        """How many optimiser steps there are."""
+        return math.ceil(math.ceil(len(self.examples) / self.spec.batch) * self.spec.epochs)
+
+    @property
+    def rising(self) -> int:
+        """The steps over which the rate rises from 0; never all of them, or nothing would be learnt."""
+        return min(math.ceil(self.spec.warmup * self.steps), self.steps - 1)
+
+
+def train(
+    spec: TrainSpec,
+    base_target: str,
+    frame: pl.DataFrame,
+    folder: Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = torch.float32,
+    progress: Progress = ignore_progress,
+    name: str = "",
+    scratch: Path | None = None,
+    save_every: float = SAVE_EVERY,
+    free: int | None = None,
+) -> TrainFacts:
+    """What was done; the fine-tuned model lies in the folder, adapters merged, in the type computed with.
+
+    The loss is the mean over the response tokens of a step, with the end token after each response that was
+    not cut. On a CPU the same rows, base and spec give the same bits. With `scratch`, an interrupted fine-tune
+    goes on from its last checkpoint there; the caller removes the folder in the end.
+
+    Raises ModelError E450 (does not fit into what is free, or `free` bytes) and E451 (diverges), DataError E452.
+    """
+    started, place, computed = time.monotonic(), torch.device(device), as_dtype(dtype)
+    load = functools.partial(_load, base_target, torch.float32 if spec.adapter == "none" else computed)
+    with undisturbed(place):
+        loaded = load()
+        examples, skipped = _read(spec, frame, loaded)
+        pad = loaded.tokenizer.pad_token_id
+        job = Job(
+            spec,
+            examples,
+            pad if pad is not None else 0,
+            place,
+            computed,
+            name or base_target,
+            progress,
+            scratch,
+            save_every,
+        )
+        seats = seats_for(
+            loaded.model.config,
+            name=job.name,
+            spec=spec,
+            longest=examples.longest,
+            device=place,
+            dtype=computed,
+            free=free,
+        )
+        facts = _tune(job, seats, loaded, load, folder)
+    return replace(facts, skipped=skipped, seconds=time.monotonic() - started)
+
+
+def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """The torch type of that name."""
+    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+
+
+def _load(target: str, dtype: torch.dtype) -> Loaded:
+    from .models import load
+
+    return load(target, dtype=dtype, device="cpu")
+
+
+def _read(spec: TrainSpec, frame: pl.DataFrame, loaded: Loaded) -> tuple[Examples, dict[str, int]]:
+    """The rows as token ids, and how many have none to learn, by reason."""
+    from .tokens import encode
+
+    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    limit = min(spec.view.limit or math.inf, context or math.inf)
+    sequences = encode(replace(spec.view, limit=int(limit)), frame, loaded.tokenizer)
+    examples, skipped = examples_of(sequences, loaded.tokenizer.eos_token_id, limit)
+    if len(examples):
+        return examples, skipped
+    raise DataError(
+        "E452",
+        f"none of {frame.height:,} rows can be trained on",
+        notes=tuple(f"{count:,} rows: {reason}" for reason, count in skipped.items()),
+        help="allow longer rows with `max_tokens`, or train on rows with a prompt and a response",
+    )
+
+
+def _tune(job: Job, seats: Seats, loaded: Loaded, load: Callable[[], Loaded], folder: Path) -> TrainFacts:
+    """Trains, with half the rows at once whenever memory runs out."""
+    while True:
+        try:
+            with tempfile.TemporaryDirectory(prefix="selrun-train-") as drafts:
+                return _run(job, seats, loaded, folder, job.scratch or Path(drafts))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            seats = _halved(job, seats, error)
+        # Outside the `except`, whose traceback holds the tensors that filled the memory.
+        loaded.model = None
+        gc.collect()
+        if job.device.type == "cuda":
+            torch.cuda.empty_cache()
+        loaded = load()
+
+
+def _halved(job: Job, seats: Seats, error: BaseException) -> Seats:
+    if smaller := halved(seats, job.spec.batch):
+        return smaller
+    raise ModelError(
+        "E450",
+        f"memory ran out while fine-tuning {job.name}, with a single row of at most "
+        f"{job.examples.longest:,} tokens at once",
+        help=("cut the rows shorter: `max_tokens`", "free some memory, or take a smaller model"),
+    ) from error
+
+
+def _run(job: Job, seats: Seats, loaded: Loaded, folder: Path, drafts: Path) -> TrainFacts:
+    cached, checkpoint = loaded.model.config.use_cache, newest_checkpoint(drafts)
+    model = loaded.model if job.spec.adapter == "none" else with_lora(loaded.model, job.spec)
+    watch = Watch(job.name, job.progress, job.save_every if job.scratch else None)
+    trainer = Tuner(job, model, _arguments(job, seats, drafts), watch)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model.config.use_cache = cached
+    _save(merged(model), loaded.tokenizer, job.dtype, folder)
+    return TrainFacts(
+        rows=len(job.examples),
+        skipped={},
+        steps=trainer.state.global_step,
+        tokens=int(job.examples.tokens * job.spec.epochs),
+        seconds=0.0,
+        loss=tuple(watch.losses),
+        rows_at_once=seats.rows,
+        sparing=seats.sparing,
+        resumed=watch.resumed,
+    )
+
+
+class Tuner(Trainer):
+    """transformers' Trainer with our order of the rows and our loss, saying nothing."""
+
+    def __init__(self, job: Job, model: Any, arguments: TrainingArguments, watch: Watch):
+        self._order = Shuffled(job.examples.lengths, job.spec.batch, job.spec.seed)
+        super().__init__(
+            model,
+            arguments,
+            data_collator=functools.partial(collated, pad=job.pad),
+            train_dataset=job.examples,
+            compute_loss_func=response_loss,
+            callbacks=[watch],
+        )
+        self.remove_callback(PrinterCallback)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Shuffled:
+        return self._order
+
+
+def response_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | int) -> torch.Tensor:
+    """The summed loss of the learnt tokens over how many the whole step has.
+
+    So a step is the same however many passes it is split into.
+    """
+    targets = labels[:, 1:]
+    learnt = targets != UNLEARNT
+    logits = outputs.logits[:, :-1][learnt].float()  # [learnt tokens, V]
+    total = torch.nn.functional.cross_entropy(logits, targets[learnt], reduction="sum")
+    return total / num_items_in_batch
+
+
+def _arguments(job: Job, seats: Seats, drafts: Path) -> TrainingArguments:
+    spec = job.spec
+    arguments = TrainingArguments(
+        output_dir=str(drafts),
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=seats.rows,
+        gradient_accumulation_steps=spec.batch // seats.rows,
+        gradient_checkpointing=seats.sparing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=SCHEDULES[spec.schedule],
+        warmup_steps=job.rising,
+        weight_decay=spec.weight_decay,
+        seed=spec.seed,
+        bf16=job.dtype == torch.bfloat16,
+        fp16=job.dtype == torch.float16,
+        use_cpu=job.device.type == "cpu",
+        dataloader_pin_memory=job.device.type == "cuda",
+        remove_unused_columns=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    # Of several GPUs the Trainer takes the first alone: split over all of them a step would be another one.
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
+def _save(model: Any, tokenizer: Any, dtype: torch.dtype, folder: Path) -> None:
+    # A base's sampling settings can be ones that transformers refuses to write, and nothing here samples.
+    model.generation_config = GenerationConfig.from_model_config(model.config)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.to(device="cpu", dtype=dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
