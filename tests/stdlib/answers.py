@@ -38,4 +38,4 @@ def given(requests: Mapping[str, pl.Series] | None = None, **columns: Sequence[A
 
 def column(name: str, better: str = "high") -> Expression:
     """An expression that is one column."""
-    return Expression(tree=None, text=name, columns=frozenset({name}), better=better)  # type: ignore[arg-type]
+    return Expression.model_validate({"tree": None, "text": name, "columns": {name}, "better": better})

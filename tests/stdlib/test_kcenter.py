@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from answers import ENCODER, column, given
+from hypothesis import given as over
+from hypothesis import settings
+from hypothesis import strategies as st
+from selrun.compiler.values import Count
+from selrun.errors import DataError
+from selrun.stdlib.select import farthest
+from selrun.stdlib.select.kcenter import Kcenter
+
+
+def one_by_one(vectors: np.ndarray, chosen: list[int], more: int) -> list[int]:
+    """Greedy k-center as it is defined, in float64."""
+    order = list(chosen)
+    wide = vectors.astype(np.float64)
+    for _ in range(more):
+        distance = np.sqrt(((wide[:, None] - wide[order][None]) ** 2).sum(axis=2)).min(axis=1)
+        distance[order] = -1
+        order.append(int(distance.astype(np.float32).argmax()))
+    return order
+
+
+def kcenter(vectors: np.ndarray, keep: int, **fields):
+    op = Kcenter(keep=Count(rows=keep), using=ENCODER, **fields)
+    return op.pick(given({"vector": pl.Series(vectors.astype(np.float32))}, n=range(len(vectors))))
+
+
+@settings(deadline=None)
+@over(st.integers(0, 10**6), st.integers(2, 60), st.integers(1, 6))
+def test_rounds_of_competitors_give_the_greedy_order(seed: int, rows: int, dimensions: int):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(rows, dimensions)).astype(np.float32)
+    vectors[rng.integers(0, rows, rows // 4)] = vectors[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(farthest, "CANDIDATES", 5)
+        patch.setattr(farthest, "ROWS_AT_ONCE", 7)
+        found = farthest.farthest_first(vectors, [0], rows - 1)
+    assert found.order == one_by_one(vectors, [0], rows - 1)
+
+
+def test_rows_without_a_finite_vector_are_never_chosen():
+    vectors = np.eye(4, dtype=np.float32)
+    vectors[1], vectors[2, 0] = np.nan, np.inf
+    picked = kcenter(vectors, 2)
+    assert set(picked.order) == {0, 3}
+    assert picked.reasons.to_list() == [None, "no vector", "no vector", None]
+
+
+def test_asking_for_more_rows_than_have_a_vector_is_an_error():
+    with pytest.raises(DataError, match=r"E522.*kcenter\(5\) needs 5 rows with a vector, and there are 4"):
+        kcenter(np.eye(4), 5)
+
+
+def test_all_rows_can_be_asked_for():
+    assert sorted(kcenter(np.zeros((3, 2)), 3).order) == [0, 1, 2]
+
+
+def test_it_can_start_from_the_first_row_or_the_one_nearest_the_mean():
+    line = np.array([[0.0], [4.0], [10.0]])
+    assert kcenter(line, 2, start="first").order.to_list() == [0, 2]
+    assert kcenter(line, 2, start="mean").order.to_list() == [1, 2]
+
+
+def test_rows_chosen_already_stay_and_the_others_keep_away_from_them():
+    vectors = pl.Series(np.array([[0.0], [1.0], [9.0], [10.0]], dtype=np.float32))
+    op = Kcenter(keep=Count(rows=1), using=ENCODER, chosen=column("seen"))
+    picked = op.pick(given({"vector": vectors}, seen=[False, True, False, None]))
+    assert picked.order.to_list() == [1, 3]
+
+
+def test_diverseevol_gives_the_input_order_back():
+    vectors = np.random.default_rng(0).normal(size=(50, 3))
+    order = kcenter(vectors, 20, variant="diverseevol", initial=5).order.to_list()
+    assert (len(order), order) == (20, sorted(order))
+
+
+def test_rows_that_go_are_told_how_near_they_are():
+    reasons = kcenter(np.array([[0.0], [1.0], [10.0]]), 2, start="first").reasons
+    assert reasons.to_list() == [None, "1.0 from the nearest chosen row; none is farther than 1.0000", None]
