@@ -1,7 +1,7 @@
 """The published prompt templates, as data.
 
 Sources: Alpaca from tatsu-lab/stanford_alpaca; WizardLM and Vicuna as tianyi-lab/Cherry_LLM's scripts use them
-(v2 forms); bare from tianyi-lab/Superfiltering.
+(v2 forms, and WizardLM's v1); bare from tianyi-lab/Superfiltering.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ WIZARDLM = Template(
     header="### Response:",
 )
 
+WIZARDLM_V1 = Template(
+    name="wizardlm_v1",
+    with_input="{instruction}\nInput:{input}\n\n### Response:",
+    without_input="{instruction}\n\n### Response:",
+    header="### Response:",
+    counted="{instruction}",
+)
+
 VICUNA = Template(
     name="vicuna",
     with_input=(
@@ -55,4 +63,4 @@ BARE = Template(
 
 CHAT = Template(name="chat", with_input="", without_input="", header="", between="", chat=True)
 
-TEMPLATES: dict[str, Template] = {t.name: t for t in (ALPACA, WIZARDLM, VICUNA, BARE, CHAT)}
+TEMPLATES: dict[str, Template] = {t.name: t for t in (ALPACA, WIZARDLM, WIZARDLM_V1, VICUNA, BARE, CHAT)}

@@ -27,6 +27,8 @@ class Template:
     """What stands between two exchanges of one conversation."""
     chat: bool = False
     """The model's own chat template is applied; the texts above are then empty."""
+    counted: str | None = None
+    """What stands for the prompt where `View.beside` counts its tokens; the prompt itself where not given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ...compiler.op import Answers, Request, Score
@@ -66,7 +67,7 @@ class Ifd(Score):
             "alone": Request(self.using, alone, Logprobs("response")),
         }
         if self.faithful:
-            wanted["prompt"] = Request(self.using, both, Tokens("prompt"))
+            wanted["prompt"] = Request(self.using, self._counted(both), Tokens("prompt"))
         return wanted
 
     def reduce(self, known: Answers) -> pl.Series:
@@ -85,6 +86,11 @@ class Ifd(Score):
         if self.variant == "superfiltering":
             return 1
         return 6 if self.shown.header == "ASSISTANT:" else 4
+
+    def _counted(self, both: View) -> View:
+        """The view whose prompt the scripts count against the window."""
+        text = self.shown.counted
+        return both if text is None else replace(both, template=Template("counted", text, text, ""))
 
     def _within_window(self, ratio: pl.Series, known: Answers) -> pl.Series:
         """Null where the scripts skip the row: prompt and lone response do not fit into one window."""
