@@ -18,7 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from ..errors import DataError, ModelError
 from .train_lora import merged, with_lora
-from .train_memory import Seats, halved, out_of_memory, seats_for
+from .train_memory import Seats, free_memory, halved, out_of_memory, seats_for
 from .train_rows import UNLEARNT, Examples, Shuffled, collated, examples_of
 from .train_watch import Progress, Watch, ignore_progress, newest_checkpoint, undisturbed
 
@@ -102,38 +102,19 @@ def train(
     """What was done; the fine-tuned model lies in the folder, adapters merged, in the type computed with.
 
     The loss is the mean over the response tokens of a step, with the end token after each response that was
-    not cut. On a CPU the same rows, base and spec give the same bits. With `scratch`, an interrupted fine-tune
-    goes on from its last checkpoint there; the caller removes the folder in the end.
+    not cut. On a CPU the same rows, base and spec give the same bits. With `scratch`, an interrupted run goes
+    on from its last checkpoint there; the caller removes the folder in the end.
 
-    Raises ModelError E450 (does not fit into what is free, or `free` bytes) and E451 (diverges), DataError E452.
+    Raises ModelError E450 (does not fit into memory, or `free` bytes) and E451 (diverges), DataError E452.
     """
     started, place, computed = time.monotonic(), torch.device(device), as_dtype(dtype)
     load = functools.partial(_load, base_target, torch.float32 if spec.adapter == "none" else computed)
     with undisturbed(place):
         loaded = load()
         examples, skipped = _read(spec, frame, loaded)
-        pad = loaded.tokenizer.pad_token_id
-        job = Job(
-            spec,
-            examples,
-            pad if pad is not None else 0,
-            place,
-            computed,
-            name or base_target,
-            progress,
-            scratch,
-            save_every,
-        )
-        seats = seats_for(
-            loaded.model.config,
-            name=job.name,
-            spec=spec,
-            longest=examples.longest,
-            device=place,
-            dtype=computed,
-            free=free,
-        )
-        facts = _tune(job, seats, loaded, load, folder)
+        pad = loaded.tokenizer.pad_token_id or 0
+        job = Job(spec, examples, pad, place, computed, name or base_target, progress, scratch, save_every)
+        facts = _tune(job, _seats(job, loaded.model, free), loaded, load, folder)
     return replace(facts, skipped=skipped, seconds=time.monotonic() - started)
 
 
@@ -163,6 +144,21 @@ def _read(spec: TrainSpec, frame: pl.DataFrame, loaded: Loaded) -> tuple[Example
         f"none of {frame.height:,} rows can be trained on",
         notes=tuple(f"{count:,} rows: {reason}" for reason, count in skipped.items()),
         help="allow longer rows with `max_tokens`, or train on rows with a prompt and a response",
+    )
+
+
+def _seats(job: Job, model: Any, free: int | None) -> Seats:
+    there = free_memory(job.device) if free is None else free
+    if free is None and job.device.type == "cpu":
+        there += model.get_memory_footprint()
+    return seats_for(
+        model.config,
+        name=job.name,
+        spec=job.spec,
+        longest=job.examples.longest,
+        device=job.device,
+        dtype=job.dtype,
+        free=there,
     )
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..compiler.op import TrainSpec
 
 WIDTHS, INNERS, LOGITS = 16, 5, 16
-"""Numbers kept for the backward pass per token and layer, in multiples of the hidden and the inner width, and bytes
-per word of the vocabulary: upper bounds over Llama (10 and 4) and GPT-2 (16 and 5), counted by saved-tensor hooks."""
+"""Numbers kept for the backward pass per token and layer, in multiples of the hidden and the inner width, and
+bytes per word of the vocabulary. Upper bounds: Llama keeps 10 and 4, GPT-2 16 and 5, as counted by hooks."""
 USABLE = 0.9
 """The part of the free memory that is planned with; allocators round up and fragment."""
 TOKENS_AT_ONCE = {"cpu": 4_096, "cuda": 16_384, "mps": 4_096}
@@ -89,13 +89,12 @@ def seats_for(
     longest: int,
     device: torch.device,
     dtype: torch.dtype,
-    free: int | None = None,
+    free: int,
 ) -> Seats:
     """How many rows at once fit beside what the fine-tune keeps; nothing is allocated.
 
     Raises ModelError E450 with what would fit when not even one row does.
     """
-    free = free_memory(device) if free is None else free
     total, adapters = _sizes(config, spec.rank)
     load, lora = (load_of(config, parameters=total, trained=t, dtype=dtype) for t in (total, adapters))
     wanted = lora if spec.adapter == "lora" else load
@@ -116,7 +115,7 @@ def _sizes(config: Any, rank: int) -> tuple[int, int]:
 
 
 def seats(load: Load, *, longest: int, batch: int, free: int, kind: str) -> Seats | None:
-    """As many rows at once as are useful and fit, dividing the batch evenly; `None` when not even one fits."""
+    """As many rows at once as are useful and fit, dividing the batch; `None` when not one fits."""
     most = max(1, TOKENS_AT_ONCE.get(kind, 4_096) // longest)
     for sparing in (False, True):
         for rows in divisors(batch):
@@ -130,9 +129,12 @@ def divisors(number: int) -> list[int]:
     return [d for d in range(number, 0, -1) if number % d == 0]
 
 
-def fewer(rows: int, batch: int) -> int | None:
-    """The largest divisor of the batch that is at most half of the rows; `None` below one row."""
-    return next((d for d in divisors(batch) if d <= rows // 2), None)
+def halved(seats: Seats, batch: int) -> Seats | None:
+    """At most half the rows, then one row sparingly; `None` when there is nothing left to save."""
+    rows = next((d for d in divisors(batch) if d <= seats.rows // 2), None)
+    if rows is not None:
+        return Seats(rows, seats.sparing)
+    return None if seats.sparing else Seats(1, sparing=True)
 
 
 def refusal(name: str, load: Load, lora: Load | None, *, longest: int, free: int, where: str) -> ModelError:
@@ -142,8 +144,8 @@ def refusal(name: str, load: Load, lora: Load | None, *, longest: int, free: int
         "E450",
         f"fine-tuning {name} takes about {gigabytes(need)}, and {gigabytes(free)} of {where} is free",
         notes=(
-            f"weights {gigabytes(load.weights + load.copies)}, gradients {gigabytes(load.gradients)}, Adam's moments "
-            f"{gigabytes(load.moments)}, one row of {longest:,} tokens {gigabytes(need - load.fixed)}",
+            f"weights {gigabytes(load.weights + load.copies)}, gradients {gigabytes(load.gradients)}, Adam's "
+            f"moments {gigabytes(load.moments)}, a row of {longest:,} tokens {gigabytes(need - load.fixed)}",
         ),
         help=tuple(_what_fits(load, lora, longest=longest, free=free)),
     )
@@ -158,11 +160,7 @@ def _what_fits(load: Load, lora: Load | None, *, longest: int, free: int) -> Ite
     if 32 <= tokens < longest:
         yield f"cut the rows shorter: `max_tokens = {tokens}`"
     smaller = room / (load.fixed + longest * load.edge_token)
-    yield (
-        f"take a model of at most about {smaller:.0%} of its size"
-        if smaller >= 0.01
-        else "take a smaller model"
-    )
+    yield f"take a model of about {smaller:.0%} of its size" if smaller >= 0.01 else "take a smaller model"
     yield "free some memory, or train on a machine with more"
 
 
@@ -191,9 +189,7 @@ def free_ram() -> int:
 
     there = psutil.virtual_memory().available
     limit = _container("memory.max").strip()
-    held = next(
-        (line.split()[1] for line in _container("memory.stat").splitlines() if line.startswith("anon ")), ""
-    )
+    held = _container("memory.stat").partition("anon ")[2].partition("\n")[0]
     return min(there, int(limit) - int(held)) if limit.isdigit() and held.isdigit() else there
 
 

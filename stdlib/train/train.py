@@ -41,7 +41,7 @@ class TrainOn(Train):
     epochs: float = Field(3.0, gt=0)
     """How often every row is seen."""
     adapter: Adapting = "none"
-    """`none` trains all weights; `lora` trains low-rank matrices beside the attention's, for far less memory."""
+    """`none` trains all weights; `lora` low-rank matrices beside the attention's, for far less memory."""
     learning_rate: float = Field(2e-5, gt=0)
     """The highest rate of the schedule."""
     schedule: Schedule | None = None

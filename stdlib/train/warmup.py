@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class Warmup(Train):
     """The model after a brief fine-tune on some of the rows piped in.
 
-    The defaults are those of Cherry's pre-experience phase (Li et al., 2024): one epoch, Adam at 2e-5, 128 rows a
-    step, 512 tokens, no weight decay, the rate rising over 3 % of the steps. The paper names no schedule; cosine is
-    that of the Stanford Alpaca trainer which it uses. `adapter = lora` trains as LESS's warm-up does (Xia et al.,
-    2024): rank 128, alpha 512, dropout 0.1, a linear schedule.
+    The defaults are those of Cherry's pre-experience phase (Li et al., 2024): one epoch, Adam at 2e-5, 128
+    rows a step, 512 tokens, no weight decay, the rate rising over 3 % of the steps. It names no schedule;
+    cosine is that of the Stanford Alpaca trainer which it uses. `adapter = lora` trains as the warm-up of
+    LESS (Xia et al., 2024): rank 128, alpha 512, dropout 0.1, a linear schedule.
     """
 
     noun = "warmup"
@@ -42,11 +42,11 @@ class Warmup(Train):
     amount: Share | Count
     """How many rows to train on, or which part of the rows piped in."""
     pick: Literal["random", "cherry"] = "random"
-    """`cherry`: from each k-means cluster of the prompts' vectors the rows of middling perplexity, as the paper."""
+    """`cherry`: rows of middling perplexity from each k-means cluster of the prompts, as the paper does."""
     epochs: float = Field(1.0, gt=0)
     """How often every row is seen."""
     adapter: Adapting = "none"
-    """`none` trains all weights; `lora` trains low-rank matrices beside the attention's, for far less memory."""
+    """`none` trains all weights; `lora` low-rank matrices beside the attention's, for far less memory."""
     learning_rate: float = Field(2e-5, gt=0)
     """The highest rate of the schedule."""
     schedule: Schedule | None = None
@@ -95,7 +95,7 @@ class Warmup(Train):
         return spec_of(self)
 
     def _by_cluster(self, known: Answers, there: pl.Series, wanted: int) -> pl.Series:
-        """Rows cluster by cluster, as many from each; at most so many as wanted, as small clusters give all."""
+        """Rows cluster by cluster, as many from each; fewer than wanted where clusters are small."""
         import polars as pl
 
         from .pick import cherry_pick
