@@ -1,0 +1,506 @@
+"""Arguments as the recipe writes them, turned into the typed values that operations take."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Literal, Protocol, get_args, get_origin
+
+from ..dsl import tree
+from .expression import COMPARISONS, FUNCTIONS, columns, decimal_share, is_rowwise
+from .problems import choices, problem, suggestion
+from .schema import Kind, Schema
+from .scope import Bound, Flow, Scope
+from .templates import TEMPLATES
+from .values import Count, Data, Expression, Model, Money, Share
+from .wants import Template
+
+
+class Nodes(Protocol):
+    """What turns models and datasets into nodes of the graph; the resolver."""
+
+    def model(self, expression: tree.Expr, scope: Scope, flow: Flow) -> Model: ...
+    def dataset(self, expression: tree.Expr, scope: Scope, flow: Flow) -> Data: ...
+    def tokens(self, column: str, flow: Flow, span: tree.Span) -> str: ...
+
+
+class Place(typing.NamedTuple):
+    """Where an argument is understood."""
+
+    scope: Scope
+    flow: Flow
+    nodes: Nodes
+    what: str
+    """How a message calls the argument, such as `` `k` of `kmeans` ``."""
+
+
+def convert(expression: tree.Expr, wanted: Any, place: Place) -> Any:
+    """The value of an argument for a parameter of type `wanted`.
+
+    Raises `Problem` with codes E301 (wrong type), E302 (a share or count that is none) or a name's own code.
+    """
+    options = _options(wanted)
+    if isinstance(expression, tree.Null) and type(None) in options:
+        return None
+    options = tuple(o for o in options if o is not type(None))
+    if set(options) & {Model, Data, Expression}:
+        return _reference(expression, options, place)
+    expression, place = _follow(expression, place)
+    if Share in options or Count in options:
+        return _amount(expression, options, place)
+    for option in options:
+        value = _plain(expression, option, place)
+        if value is not _NO:
+            return value
+    raise _mismatch(expression, options, place)
+
+
+_NO = object()
+
+
+def _options(wanted: Any) -> tuple[Any, ...]:
+    if get_origin(wanted) in (types.UnionType, typing.Union):
+        return tuple(o for option in get_args(wanted) for o in _options(option))
+    return (wanted,)
+
+
+def _follow(expression: tree.Expr, place: Place) -> tuple[tree.Expr, Place]:
+    """The expression behind a `let` or `param` name."""
+    while isinstance(expression, tree.Name) and not expression.quoted:
+        bound = place.scope.value(expression.text)
+        if bound is None or isinstance(bound.value, tree.Chain):
+            break
+        expression, place = bound.value, place._replace(scope=bound.scope, flow=bound.flow or place.flow)
+    return expression, place
+
+
+def _reference(expression: tree.Expr, options: tuple[Any, ...], place: Place) -> Any:
+    if Model in options:
+        return place.nodes.model(expression, place.scope, place.flow)
+    if Data in options:
+        return place.nodes.dataset(expression, place.scope, place.flow)
+    return checked(expression, place)
+
+
+def _amount(expression: tree.Expr, options: tuple[Any, ...], place: Place) -> Share | Count:
+    if not isinstance(expression, tree.Quantity) or expression.unit == "$":
+        raise _mismatch(expression, options, place)
+    share = decimal_share(expression)
+    if share is not None and Share in options:
+        return _share(expression, share, place)
+    value = expression.value
+    if share is None and Count in options and value == value.to_integral_value():
+        return _count(expression, place)
+    raise _amount_problem(expression, options, place)
+
+
+def _share(expression: tree.Quantity, share: Decimal, place: Place) -> Share:
+    if 0 < share <= 1:
+        return Share(fraction=share)
+    raise problem(
+        "E302",
+        f"{place.what} cannot be {expression.text}",
+        expression.span,
+        "a share lies above 0% and up to 100%",
+        help=f"write `{min(max(share, Decimal('0.05')), Decimal(1)) * 100:f}%`".replace(".00%", "%"),
+    )
+
+
+def _count(expression: tree.Quantity, place: Place) -> Count:
+    if expression.value >= 1 and expression.text not in ("1.0", "1.00"):
+        return Count(rows=int(expression.value))
+    if expression.value == 1:
+        raise _amount_problem(expression, (Share, Count), place)
+    raise problem(
+        "E302", f"{place.what} cannot be {expression.text}", expression.span, "no rows", help="write `1` or more"
+    )
+
+
+def _amount_problem(expression: tree.Quantity, options: tuple[Any, ...], place: Place) -> Exception:
+    value = expression.value
+    help = []
+    if Share in options:
+        help.append(f"for a share write `{value * 100:f}%`" if value == 1 else f"for a share write `{value:f}%`")
+    if Count in options and value >= 1:
+        help.append(f"for a count write `{int(value)}`")
+    label = "neither a share nor a count" if Count in options else "not a share"
+    return problem("E302", f"{place.what} cannot be {expression.text}", expression.span, label, help=help)
+
+
+def _plain(expression: tree.Expr, option: Any, place: Place) -> Any:
+    """The value for one option of the type, or `_NO`."""
+    if get_origin(option) is Literal:
+        return _choice(expression, get_args(option), place)
+    if get_origin(option) is tuple:
+        return _several(expression, option, place)
+    reader = _PLAIN.get(option)
+    return reader(expression) if reader else _special(expression, option, place)
+
+
+def _choice(expression: tree.Expr, allowed: tuple[Any, ...], place: Place) -> Any:
+    value = expression.text if isinstance(expression, tree.Name) else getattr(expression, "value", None)
+    if value in allowed:
+        return value
+    text = str(value) if isinstance(value, str) else tree_text(expression)
+    raise problem(
+        "E305",
+        f"{place.what} cannot be `{text}`",
+        expression.span,
+        "unknown choice",
+        help=f"one of {choices(str(a) for a in allowed)}",
+    )
+
+
+def _several(expression: tree.Expr, option: Any, place: Place) -> Any:
+    items = expression.items if isinstance(expression, tree.ListOf) else (expression,)
+    return tuple(convert(item, get_args(option)[0], place) for item in items)
+
+
+def _special(expression: tree.Expr, option: Any, place: Place) -> Any:
+    if option is Template:
+        return _template(expression, place)
+    if option is Money and isinstance(expression, tree.Quantity) and expression.unit == "$":
+        return Money(dollars=expression.value)
+    return _NO
+
+
+def _template(expression: tree.Expr, place: Place) -> Template:
+    if isinstance(expression, tree.Text) and "{" in expression.value:
+        return Template("custom", expression.value, expression.value, "")
+    name = expression.text if isinstance(expression, tree.Name) else getattr(expression, "value", "")
+    if name in TEMPLATES:
+        return TEMPLATES[name]
+    raise problem(
+        "E209",
+        f"no template is called `{name}`",
+        expression.span,
+        "unknown template",
+        help=suggestion(str(name), TEMPLATES, "a template")
+        + ('or a text of its own: `template = "Q: {instruction}\\nA:"`',),
+    )
+
+
+def _text(expression: tree.Expr) -> Any:
+    if isinstance(expression, tree.Text):
+        return expression.value
+    return expression.text if isinstance(expression, tree.Name) else _NO
+
+
+def _whole(expression: tree.Expr) -> Any:
+    negative = isinstance(expression, tree.Unary) and expression.operator == "-"
+    inner = expression.operand if negative else expression  # type: ignore[union-attr]
+    if not isinstance(inner, tree.Quantity) or inner.unit or inner.value != inner.value.to_integral_value():
+        return _NO
+    return -int(inner.value) if negative else int(inner.value)
+
+
+def _real(expression: tree.Expr) -> Any:
+    if isinstance(expression, tree.Unary) and expression.operator == "-":
+        inner = _real(expression.operand)
+        return _NO if inner is _NO else -inner
+    if not isinstance(expression, tree.Quantity) or expression.unit == "$":
+        return _NO
+    return float(expression.value / 100 if expression.unit == "%" else expression.value)
+
+
+def _truth(expression: tree.Expr) -> Any:
+    return expression.value if isinstance(expression, tree.Bool) else _NO
+
+
+_PLAIN: dict[Any, Callable[[tree.Expr], Any]] = {str: _text, int: _whole, float: _real, bool: _truth}
+
+_NAMES: dict[Any, str] = {
+    Share: "a share such as `5%`",
+    Count: "a count such as `100`",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "`true` or `false`",
+    Money: "money such as `$5`",
+    Template: "a template",
+    Model: "a model",
+    Data: "a dataset",
+}
+
+
+def _mismatch(expression: tree.Expr, options: tuple[Any, ...], place: Place) -> Exception:
+    wanted = " or ".join(dict.fromkeys(_NAMES.get(o, str(o)) for o in options))
+    return problem(
+        "E301",
+        f"{place.what} takes {wanted}, not {kind_in_words(expression)}",
+        expression.span,
+        f"this is {kind_in_words(expression)}",
+        help=f"write {wanted}",
+    )
+
+
+def kind_in_words(expression: tree.Expr | tree.Chain) -> str:
+    """What an expression is, for a message."""
+    match expression:
+        case tree.Quantity(unit="%"):
+            return "a share"
+        case tree.Quantity(unit="$"):
+            return "money"
+        case tree.Quantity():
+            return "a number"
+        case tree.Text():
+            return "a text"
+        case tree.Bool():
+            return "a truth value"
+        case tree.Name():
+            return f"the name `{expression.text}`"
+        case tree.ListOf():
+            return "a list"
+        case tree.Dataset() | tree.Chain():
+            return "a dataset"
+        case tree.Call():
+            return f"`{expression.name.text}(…)`"
+        case tree.Null():
+            return "null"
+        case _:
+            return "an expression"
+
+
+def tree_text(expression: tree.Expr) -> str:
+    """The canonical text of an expression."""
+    from ..dsl.format import format_expression
+
+    return format_expression(expression)
+
+
+# Expressions over columns
+
+
+def checked(expression: tree.Expr, place: Place, wants: Kind = "any") -> Expression:
+    """The expression with its names resolved, every column known and every type fitting."""
+    expression = substituted(expression, place)
+    kind = kind_of(expression, place.flow.schema)
+    if not _fits(kind, wants):
+        raise problem(
+            "E301",
+            f"{place.what} takes a {_KINDS[wants]}, not a {_KINDS[kind]}",
+            expression.span,
+            f"this is a {_KINDS[kind]}",
+            help=_KIND_HELP.get(wants, ()),
+        )
+    column = place.flow.schema.get(expression.text) if isinstance(expression, tree.Name) else None
+    return Expression(
+        tree=expression,
+        text=tree_text(expression),
+        columns=columns(expression),
+        rowwise=is_rowwise(expression),
+        better=(column.better if column else None) or "high",
+    )
+
+
+_KINDS: dict[Kind, str] = {
+    "text": "text",
+    "number": "number",
+    "bool": "condition",
+    "list": "list",
+    "vector": "vector",
+    "label": "label",
+    "any": "value",
+}
+_KIND_HELP: dict[Kind, str] = {
+    "bool": "compare it, such as `ifd < 1` or `len(response) > 10`",
+    "number": "use a score or a number, such as `ifd` or `len(response)`",
+}
+
+
+def _fits(kind: Kind, wants: Kind) -> bool:
+    return "any" in (kind, wants) or kind == wants or {kind, wants} <= {"number", "label"}
+
+
+def substituted(expression: tree.Expr, place: Place) -> tree.Expr:
+    """The expression with `let` and `param` names replaced by what they stand for."""
+    match expression:
+        case tree.Name(quoted=False):
+            return _substituted_name(expression, place)
+        case tree.Unary():
+            return replace(expression, operand=substituted(expression.operand, place))
+        case tree.Binary():
+            left, right = substituted(expression.left, place), substituted(expression.right, place)
+            return replace(expression, left=left, right=right)
+        case tree.ListOf():
+            return replace(expression, items=tuple(substituted(item, place) for item in expression.items))
+        case tree.Call():
+            return _substituted_call(expression, place)
+        case _:
+            return expression
+
+
+def _substituted_name(name: tree.Name, place: Place) -> tree.Expr:
+    bound = place.scope.value(name.text)
+    if bound is None:
+        return name
+    if isinstance(bound.value, tree.Chain | tree.Dataset):
+        raise _not_a_value(name, bound)
+    inside = place._replace(scope=bound.scope)
+    value = bound.value
+    if isinstance(value, tree.Name) and value.text == name.text and bound.scope.value(name.text) is bound:
+        return value
+    return replace(substituted(value, inside), span=name.span)
+
+
+def _not_a_value(name: tree.Name, bound: Bound) -> Exception:
+    return problem(
+        "E301",
+        f"`{name.text}` is {kind_in_words(bound.value)}, not a value of a row",
+        name.span,
+        "a column or a number belongs here",
+        also=[(bound.span, f"`{name.text}` is bound here")] if bound.span else (),
+    )
+
+
+def _substituted_call(call: tree.Call, place: Place) -> tree.Expr:
+    _check_function(call)
+    arguments = tuple(replace(a, value=substituted(a.value, place)) for a in call.arguments)
+    if call.name.text != "tokens":
+        return replace(call, arguments=arguments)
+    column = arguments[0].value
+    if not isinstance(column, tree.Name) or column.text not in ("prompt", "response"):
+        raise problem(
+            "E301", "`tokens` counts `prompt` or `response`", call.span, "not one of the two", help="write `tokens(response)`"
+        )
+    return tree.Name(place.nodes.tokens(column.text, place.flow, call.span), True, span=call.span)
+
+
+def _check_function(call: tree.Call) -> None:
+    function = FUNCTIONS.get(call.name.text)
+    if function is None:
+        raise problem(
+            "E206",
+            f"no function is called `{call.name.text}`",
+            call.name.span,
+            "unknown function",
+            help=suggestion(call.name.text, FUNCTIONS, "a function"),
+        )
+    given = len(call.arguments)
+    if not function.least <= given <= function.most or any(a.name for a in call.arguments):
+        count = f"{function.least}" if function.least == function.most else f"{function.least} or more"
+        raise problem(
+            "E307",
+            f"`{call.name.text}` takes {count} argument{'s' * (count != '1')} without names",
+            call.span,
+            f"{given} given",
+            help=f"`{call.name.text}`: {function.does}",
+        )
+
+
+def kind_of(expression: tree.Expr, schema: Schema) -> Kind:
+    """What an expression gives; every column and type in it is checked on the way."""
+    match expression:
+        case tree.Name():
+            return _column_kind(expression, schema)
+        case tree.Quantity():
+            return "number"
+        case tree.Text():
+            return "text"
+        case tree.Bool():
+            return "bool"
+        case tree.ListOf():
+            for item in expression.items:
+                kind_of(item, schema)
+            return "list"
+        case tree.Unary():
+            wants: Kind = "bool" if expression.operator == "not" else "number"
+            return _operand(expression.operand, schema, wants, expression.operator)
+        case tree.Binary():
+            return _binary_kind(expression, schema)
+        case tree.Call():
+            return _call_kind(expression, schema)
+        case tree.Dataset():
+            raise problem("E301", "a dataset stands where a value is wanted", expression.span, "a dataset")
+        case _:
+            return "any"
+
+
+def _column_kind(name: tree.Name, schema: Schema) -> Kind:
+    column = schema.get(name.text)
+    if column:
+        return column.kind
+    known = [n for n in schema.names]
+    if schema.open and not _slip(name.text, schema):
+        return "any"
+    places: list[tuple[tree.Span, str]] = []
+    raise problem(
+        "E203",
+        f"no column is called `{name.text}`",
+        name.span,
+        "unknown column",
+        help=suggestion(name.text, known, "a column"),
+        also=places,
+    )
+
+
+def _slip(name: str, schema: Schema) -> bool:
+    """Whether the name is one slip away from a column that the recipe itself adds."""
+    from difflib import SequenceMatcher
+
+    own = [c.name for c in schema.columns if c.origin != "file" and not c.name.startswith("@")]
+    return any(SequenceMatcher(None, name, other).ratio() >= 0.66 for other in own)
+
+
+def _operand(expression: tree.Expr, schema: Schema, wants: Kind, operator: str) -> Kind:
+    kind = kind_of(expression, schema)
+    if not _fits(kind, wants):
+        raise problem(
+            "E301",
+            f"`{operator}` takes a {_KINDS[wants]}, not a {_KINDS[kind]}",
+            expression.span,
+            f"this is a {_KINDS[kind]}",
+            help=_KIND_HELP.get(wants, ()),
+        )
+    return wants
+
+
+def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
+    operator = expression.operator
+    if operator in ("and", "or"):
+        _operand(expression.left, schema, "bool", operator)
+        return _operand(expression.right, schema, "bool", operator)
+    if operator in COMPARISONS:
+        return _comparison(expression, schema)
+    if operator in ("in", "not in"):
+        kind_of(expression.left, schema)
+        if not _fits(kind_of(expression.right, schema), "list") and kind_of(expression.right, schema) != "text":
+            raise problem(
+                "E301", f"`{operator}` takes a list", expression.right.span, "not a list", help='write `in ["a", "b"]`'
+            )
+        return "bool"
+    _operand(expression.left, schema, "number", operator)
+    return _operand(expression.right, schema, "number", operator)
+
+
+def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
+    left, right = kind_of(expression.left, schema), kind_of(expression.right, schema)
+    if not _fits(left, right) and not isinstance(expression.right, tree.Null):
+        raise problem(
+            "E301",
+            f"a {_KINDS[left]} cannot be compared with a {_KINDS[right]}",
+            expression.span,
+            f"`{expression.operator}` between a {_KINDS[left]} and a {_KINDS[right]}",
+        )
+    return "bool"
+
+
+def _call_kind(call: tree.Call, schema: Schema) -> Kind:
+    function = FUNCTIONS[call.name.text]
+    for position, argument in enumerate(call.arguments):
+        wants = function.kind_at(position)
+        kind = kind_of(argument.value, schema)
+        if not _fits(kind, wants):
+            raise problem(
+                "E301",
+                f"`{call.name.text}` takes a {_KINDS[wants]}, not a {_KINDS[kind]}",
+                argument.value.span,
+                f"this is a {_KINDS[kind]}",
+                help=f"`{call.name.text}`: {function.does}",
+            )
+    if call.name.text in ("if", "coalesce"):
+        return kind_of(call.arguments[-1].value, schema)
+    return function.gives

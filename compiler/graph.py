@@ -1,0 +1,134 @@
+"""The recipe as a graph of operations: a node is an operation, its inputs, and what it leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .op import Op
+from .schema import Schema
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from ..dsl.tree import Span
+
+
+def node_key(op: Op, inputs: tuple[str, ...]) -> str:
+    """A hash of the operation and of everything it reads from: equal work has equal keys."""
+    return hashlib.sha256("\n".join((op.content(), *inputs)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation of a recipe."""
+
+    op: Op
+    inputs: tuple[str, ...] = ()
+    """The keys of the datasets piped into it; other references are fields of the operation."""
+    schema: Schema | None = None
+    """The columns it leaves; `None` of a model."""
+    title: str = ""
+    """How the recipe writes it."""
+    span: Span | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        return node_key(self.op, self.inputs)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The keys of all nodes it reads from: datasets first, then models."""
+        return (*self.inputs, *(reference.key for reference in self.op.references()))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A dataset that a recipe ends in."""
+
+    key: str
+    recipe: str
+    """The name of the recipe's file, or `recipe`."""
+    index: int
+    """Which of the recipe's chains, counted from 0; the last one is the recipe's result."""
+    last: bool = True
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by key in an order where every node comes after what it needs."""
+
+    nodes: Mapping[str, Node]
+    outputs: tuple[Output, ...]
+
+    def __getitem__(self, key: str) -> Node:
+        return self.nodes[key]
+
+    @cached_property
+    def digraph(self) -> nx.DiGraph:
+        """The same as a networkx graph; an edge leads from what is needed to what needs it."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from((need, key) for key, node in self.nodes.items() for need in node.needs)
+        return graph
+
+    def consumers(self, key: str) -> list[str]:
+        """The keys of the nodes that read from this one."""
+        return [other for other, node in self.nodes.items() if key in node.needs]
+
+    def lineage(self, key: str) -> Iterator[str]:
+        """The node and the datasets its rows came through, nearest first, down to where they were read."""
+        while True:
+            yield key
+            inputs = self.nodes[key].inputs
+            if not inputs:
+                return
+            key = inputs[0]
+
+    def replaced(self, changes: Mapping[str, Node]) -> Graph:
+        """The graph with some nodes replaced and every key below them renewed; what nobody needs is gone."""
+        return Rebuild(self, changes).graph()
+
+
+class Rebuild:
+    """Renews the keys of a graph from its outputs upwards."""
+
+    def __init__(self, old: Graph, changes: Mapping[str, Node]):
+        self.old, self.changes = old, changes
+        self.renamed: dict[str, str] = {}
+        self.nodes: dict[str, Node] = {}
+
+    def graph(self) -> Graph:
+        outputs = tuple(replace(output, key=self.visit(output.key)) for output in self.old.outputs)
+        return Graph(self.nodes, outputs)
+
+    def visit(self, key: str) -> str:
+        if key not in self.renamed:
+            node = self.changes.get(key) or self.old.nodes[key]
+            inputs = tuple(self.visit(i) for i in node.inputs)
+            node = replace(node, op=self.repointed(node.op), inputs=inputs)
+            self.nodes.setdefault(node.key, node)
+            self.renamed[key] = node.key
+        return self.renamed[key]
+
+    def repointed(self, op: Op) -> Op:
+        """The operation with its references led to the renewed keys."""
+        keys = {reference.key: self.visit(reference.key) for reference in op.references()}
+        if all(old == new for old, new in keys.items()):
+            return op
+        return op.model_copy(update={name: _repoint(getattr(op, name), keys) for name in type(op).model_fields})
+
+
+def _repoint(value: object, keys: Mapping[str, str]) -> object:
+    from .values import Data, Model
+
+    if isinstance(value, tuple):
+        return tuple(_repoint(part, keys) for part in value)
+    if isinstance(value, Model | Data):
+        return value.model_copy(update={"key": keys[value.key]})
+    return value

@@ -1,0 +1,373 @@
+"""Runs a plan task by task: rows flow from reading to writing, answers go through the store."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, assert_never
+
+import polars as pl
+
+from ..compiler import core
+from ..compiler.expression import to_polars
+from ..compiler.graph import Node
+from ..compiler.op import Adds, Picked, Request, Select, Train
+from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
+from ..errors import DataError, SelrunError
+from .answers import KnownAnswers, seed_of
+from .engine import Engine
+from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, Warned
+from .fitting import fit
+from .models import identity
+from .passes import pass_key
+from .rows import Layout, Rows, read_rows, write_rows
+from .sources import Memory, ModelSource
+from .store import Store
+from .sweeping import SweepRun, meta_of, passes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did to the rows; the manifest and `why` are made of these."""
+
+    title: str
+    kind: str
+    rows_in: int
+    rows_out: int
+    seconds: float
+    dropped: pl.DataFrame | None = None
+    """Of the rows that went: `@id` and `reason`."""
+    marks: pl.DataFrame | None = None
+    """Of all rows before the step: `@id`, and what the step noted of each."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    nulls: int = 0
+    """How many rows have no value in the column that the step added."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFacts:
+    """What one sweep cost."""
+
+    title: str
+    model: str
+    rows: int
+    tokens: int
+    seconds: float
+    cached: int
+    failed: int
+
+
+@dataclass
+class Execution:
+    """A plan under way, with everything it knows so far."""
+
+    plan: Plan
+    store: Store
+    engine: Engine
+    listen: Listener
+    data: Any
+    """The recipe's input: a path, a URL, a frame or a list of rows."""
+    dtype: str
+    device: str
+    on_bad_row: Any = "stop"
+    write_to: Callable[[str], Path] = Path
+    """Where a path that a recipe names may be written; raises where it may not."""
+    frames: dict[str, pl.DataFrame] = field(default_factory=dict)
+    inputs: dict[str, Rows] = field(default_factory=dict)
+    """What was read, by the key of the node that read it."""
+    models: dict[str, ModelSource] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    sweeps: dict[str, SweepFacts] = field(default_factory=dict)
+    saved: dict[str, Path] = field(default_factory=dict)
+    fits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def run(self, before_sweeps: Callable[[], None] = lambda: None) -> None:
+        """Runs every task; `before_sweeps` is called once, before the first one that needs a model."""
+        checked = False
+        with ExitStack() as stack:
+            self.spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="selrun-")))
+            for task in self.plan.tasks:
+                if not checked and isinstance(task, Sweep | Fit):
+                    before_sweeps()
+                    checked = True
+                self.task(task)
+        if not checked:
+            before_sweeps()
+
+    def task(self, task: Task) -> None:
+        match task:
+            case Scan():
+                self.scan(task.node)
+            case Sweep():
+                self.sweep(task)
+            case Reduce():
+                self.reduce(task.node)
+            case Pick():
+                self.pick(task.node)
+            case Fit():
+                self.fit(task.node)
+            case Write():
+                self.save(task.node)
+            case _:
+                assert_never(task)
+
+    # Reading and writing
+
+    def scan(self, key: str) -> None:
+        """Reads a dataset."""
+        started = time.perf_counter()
+        node = self.plan.graph[key]
+        op = node.op
+        assert isinstance(op, core.Load)
+        rows = self.read(op)
+        self.inputs[key] = rows
+        self.frames[key] = rows.frame
+        if rows.skipped:
+            self.listen(RowsDropped(node.title, len(rows.skipped), "cannot be read"))
+        self.note(key, node.title, "read", rows.frame.height + len(rows.skipped), rows.frame, started)
+
+    def read(self, op: core.Load) -> Rows:
+        source = op.source or self.data
+        if source is None:
+            raise DataError("E501", "the recipe has no input", help="add `--data FILE`, or begin with `from \"FILE\"`")
+        if isinstance(source, str) and source.startswith("hub:"):
+            from .formats.hub import read_hub
+
+            return read_hub(source[4:], op.split or "train", shape=op.shape, on_bad_row=self.on_bad_row)
+        return read_rows(source, shape=op.shape, on_bad_row=self.on_bad_row)
+
+    def save(self, key: str) -> None:
+        """Writes the rows at that point."""
+        started = time.perf_counter()
+        node = self.plan.graph[key]
+        assert isinstance(node.op, core.Save)
+        frame = self.frames[node.inputs[0]]
+        target = self.write_to(node.op.path)
+        self.write(key, frame, target, node.op.shape)
+        self.frames[key] = frame
+        self.saved[key] = target
+        self.note(key, node.title, "save", frame.height, frame, started)
+
+    def write(self, key: str, frame: pl.DataFrame, target: Path, shape: str | None = None) -> None:
+        write_rows(frame, self.layout(key), target, shape=shape, scores=self.added_columns(key))
+
+    def layout(self, key: str) -> Layout:
+        """How the dataset's rows were written where they were read."""
+        source = list(self.plan.graph.lineage(key))[-1]
+        return self.inputs[source].layout
+
+    def added_columns(self, key: str) -> list[str]:
+        """The columns that the steps added, in order."""
+        schema = self.plan.graph[key].schema
+        assert schema is not None
+        return [c.name for c in schema.columns if c.origin == "step" and not c.name.startswith("@")]
+
+    # Rows and columns
+
+    def reduce(self, key: str) -> None:
+        """Computes a column or another set of the rows."""
+        started = time.perf_counter()
+        node = self.plan.graph[key]
+        frame = self.frames[node.inputs[0]]
+        result = self.reduced(node, frame)
+        self.frames[key] = result
+        nulls = result[node.op.name].null_count() if isinstance(node.op, Adds) else 0
+        dropped = _gone(frame, result, _reason(node)) if result.height < frame.height else None
+        self.note(key, node.title, node.op.verb, frame.height, result, started, dropped=dropped, nulls=nulls)
+
+    def reduced(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame:
+        op = node.op
+        match op:
+            case core.Filter():
+                return frame.filter(to_polars(op.condition.tree))
+            case core.Derive():
+                return frame.with_columns(to_polars(op.value.tree).alias(op.name))
+            case core.Sort():
+                return frame.sort(
+                    to_polars(op.by.tree), descending=op.descending, nulls_last=True, maintain_order=True
+                )
+            case core.Algebra():
+                return algebra(frame, self.frames[op.other.key], op.operator)
+            case core.Without():
+                return frame.join(self.frames[op.other.key], on="@key", how="anti", maintain_order="left")
+            case core.Join():
+                return frame.join(self.frames[op.other.key], on="@key", how="semi", maintain_order="left")
+            case Adds():
+                return frame.with_columns(self.computed(node, frame).alias(op.name))
+            case _:
+                raise TypeError(f"`{node.title}` cannot be reduced")
+
+    def computed(self, node: Node, frame: pl.DataFrame) -> pl.Series:
+        """The column of an operation; what the operation raises names it."""
+        assert isinstance(node.op, Adds)
+        try:
+            column = node.op.reduce(self.answers(node, frame))
+        except SelrunError:
+            raise
+        except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
+            raise _op_failed(node, error) from error
+        if len(column) != frame.height:
+            raise _op_failed(node, ValueError(f"it gave {len(column)} values for {frame.height} rows"))
+        return column
+
+    def pick(self, key: str) -> None:
+        """Chooses rows."""
+        started = time.perf_counter()
+        node = self.plan.graph[key]
+        assert isinstance(node.op, Select)
+        frame = self.frames[node.inputs[0]]
+        try:
+            picked = node.op.pick(self.answers(node, frame))
+        except SelrunError:
+            raise
+        except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
+            raise _op_failed(node, error) from error
+        self.frames[key] = frame[picked.order]
+        dropped = frame.select("@id").with_columns(picked.reasons.alias("reason")).filter(pl.col("reason").is_not_null())
+        marks = _marks(frame, picked)
+        self.note(
+            key, node.title, "pick", frame.height, self.frames[key], started,
+            dropped=dropped, marks=marks, notes=dict(picked.notes),
+        )
+
+    def note(
+        self, key: str, title: str, kind: str, rows_in: int, after: pl.DataFrame, started: float, **facts: Any
+    ) -> None:
+        seconds = time.perf_counter() - started
+        self.steps[key] = Step(title, kind, rows_in, after.height, seconds, **facts)
+        if rows_in > after.height:
+            self.listen(RowsDropped(title, rows_in - after.height, "dropped"))
+
+    # Models and answers
+
+    def model(self, key: str) -> ModelSource:
+        """The model of a node: its files and its identity."""
+        if key not in self.models:
+            node = self.plan.graph[key]
+            self.models[key] = self.described(node)
+        return self.models[key]
+
+    def described(self, node: Node) -> ModelSource:
+        if isinstance(node.op, core.Pretrained):
+            target = node.op.target
+            return ModelSource(target, identity(target, Memory(self.store)), node.title)
+        from .fitting import adapted
+
+        base = next(r for r in node.op.references())
+        return adapted(self.model(base.key), node)
+
+    def answers(self, node: Node, frame: pl.DataFrame) -> KnownAnswers:
+        """What an operation may ask of its rows and of the passes run for it."""
+        requests = node.op.requests()
+        keys = frame["@key"]
+
+        def read(name: str) -> pl.Series:
+            return self.answer(requests[name], keys)
+
+        return KnownAnswers(frame, seed_of(node.op), read)
+
+    def answer(self, request: Request, keys: pl.Series) -> pl.Series:
+        """The stored answers, row by row; every row was answered by the sweeps before."""
+        meta = meta_of(self.model(request.model.key), request.view, request.want, self.dtype)
+        return self.store.read(pass_key(meta), keys)["answer"]
+
+    def sweep(self, task: Sweep) -> None:
+        """Runs the model on the rows that the store lacks."""
+        frame = self.frames[task.rows]
+        source = self.model(task.model)
+        run = SweepRun(
+            task, source, self.dtype, self.store, self.engine, self.spool, self.progress(task.id),
+            self.store.memo("speed", self.speed_key(source)),
+        )
+        lacking = list(run.missing(frame))
+        todo = sum(rows.height for _, rows in lacking)
+        title = self.sweep_title(task)
+        self.listen(TaskStarted(task.id, title, todo, None, frame.height - todo))
+        for asks, rows in lacking:
+            for view, those in passes(task.view, asks):
+                run.run(view, those, rows)
+        if run.tokens and run.seconds > 1:
+            self.store.remember("speed", self.speed_key(source), run.tokens / run.seconds)
+        facts = SweepFacts(title, source.label, run.rows, run.tokens, run.seconds, frame.height - todo, run.failed)
+        self.sweeps[task.id] = facts
+        self.listen(TaskDone(task.id, run.rows, run.tokens, run.seconds, facts.cached, run.failed))
+
+    def speed_key(self, source: ModelSource) -> str:
+        import torch
+
+        return f"{source.identity} {self.dtype} {self.device} {torch.get_num_threads()}"
+
+    def sweep_title(self, task: Sweep) -> str:
+        titles = [self.plan.graph[key].title for key in task.for_nodes]
+        shown = " and ".join(task.view.parts)
+        return f"{', '.join(dict.fromkeys(titles))}: {shown}"
+
+    def progress(self, task: str) -> Callable[[int, int, float], None]:
+        return lambda rows, tokens, seconds: self.listen(TaskProgress(task, rows, tokens, seconds))
+
+    def fit(self, key: str) -> None:
+        """Trains a model, or takes it from the store."""
+        node = self.plan.graph[key]
+        assert isinstance(node.op, Train)
+        frame = self.frames[node.inputs[0]]
+        base = self.model(node.op.spec().base.key)
+        fitted = fit(node, frame, self.answers(node, frame), base, self)
+        self.models[key] = fitted.source
+        self.fits[key] = fitted.facts
+
+    def warn(self, code: str, text: str) -> None:
+        self.listen(Warned(code, text))
+
+
+def algebra(left: pl.DataFrame, right: pl.DataFrame, operator: str) -> pl.DataFrame:
+    """Two datasets as one, row by row; a row of both has the columns of both."""
+    left, right = left.with_columns(_identity()), right.with_columns(_identity())
+    if operator == "-":
+        return left.join(right, on="@same", how="anti", maintain_order="left").drop("@same")
+    more = [c for c in right.columns if c not in left.columns]
+    joined = left.join(right.select("@same", *more), on="@same", how="left", maintain_order="left")
+    if operator == "&":
+        return joined.join(right, on="@same", how="semi", maintain_order="left").drop("@same")
+    rest = right.join(left, on="@same", how="anti", maintain_order="left")
+    return pl.concat([joined, rest], how="diagonal_relaxed").drop("@same")
+
+
+def _identity() -> pl.Expr:
+    """One text for the same row in two datasets: its content, and which of its equals it is."""
+    copy = pl.col("@id").str.extract(r"-(\d+)$").fill_null("1")
+    return (pl.col("@key") + "-" + copy).alias("@same")
+
+
+def _gone(before: pl.DataFrame, after: pl.DataFrame, reason: str) -> pl.DataFrame:
+    gone = before.select("@id").join(after.select("@id"), on="@id", how="anti", maintain_order="left")
+    return gone.with_columns(pl.lit(reason).alias("reason"))
+
+
+def _reason(node: Node) -> str:
+    match node.op:
+        case core.Filter(condition=condition):
+            return f"`{condition.text}` is not true"
+        case core.Without():
+            return "the other dataset holds it"
+        case _:
+            return "the other dataset does not hold it"
+
+
+def _marks(frame: pl.DataFrame, picked: Picked) -> pl.DataFrame | None:
+    if not picked.marks:
+        return None
+    return frame.select("@id").with_columns(series.alias(name) for name, series in picked.marks.items())
+
+
+def _op_failed(node: Node, error: Exception) -> SelrunError:
+    where = f"{type(node.op).__module__}.{type(node.op).__name__}"
+    return DataError(
+        "E530",
+        f"`{node.title}` failed: {type(error).__name__}: {error}",
+        notes=(f"raised in {where}",),
+        help="report it to the author of the operation; everything scored so far is in the store",
+    )

@@ -1,0 +1,251 @@
+"""One sweep: what the store lacks is cut into shards, run, and stored shard by shard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from ..compiler.plan import Ask, Sweep
+from ..compiler.wants import Embedding, Entropies, Hidden, Logprobs, NextToken, Scalar, Tokens, View, Want
+from .engine import Engine, run_shards
+from .events import ModelLoaded
+from .passes import PassMeta, canonical, pass_key
+from .shards import Shard, ShardDone, cut, share
+from .sources import ModelSource, resident
+from .store import Store
+
+if TYPE_CHECKING:
+    from .models import LoadedModel
+
+VERSION = 1
+"""Part of every pass key; raised when the numbers of the forward pass change."""
+
+FIRST_SHARD_TOKENS = 65_536
+SHARD_SECONDS = 15.0
+"""A killed run loses at most about so much work per worker."""
+SHARD_TOKENS = (4_096, 4_000_000)
+CHARACTERS_PER_TOKEN = 4.0
+
+
+def meta_of(source: ModelSource, view: View, want: Want, dtype: str) -> PassMeta:
+    """What identifies the answers to one want of one view; they do not depend on the plan that asks."""
+    return PassMeta(
+        model=source.identity,
+        tokenizer=source.identity,
+        view=canonical(view),
+        want=canonical(want),
+        dtype="" if isinstance(want, Tokens) else dtype,
+        version=VERSION,
+        label=source.label,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SweepWork:
+    """What a worker does with a shard: encode, run the model, store the answers to each ask."""
+
+    source: ModelSource
+    view: View
+    asks: tuple[Ask, ...]
+    dtype: str
+    store: Store
+
+    def open(self, device: str) -> SweepWorker:
+        started = time.perf_counter()
+        model, fresh = resident(self.source, self.dtype, device)
+        event = None
+        if fresh:
+            seconds = time.perf_counter() - started
+            event = ModelLoaded(self.source.label, seconds, self.dtype, device, getattr(model, "engine", ""))
+        return SweepWorker(self, model, event)
+
+
+@dataclass
+class SweepWorker:
+    """A loaded model that answers shards of one sweep."""
+
+    work: SweepWork
+    model: LoadedModel
+    loaded: ModelLoaded | None
+
+    def run(self, shard: Shard) -> ShardDone:
+        """Every ask's answers to the shard's rows are in the store when this returns."""
+        started = time.perf_counter()
+        frame = shard.frame()
+        answers = self.answers(frame, self.work.view, {ask: ask.read for ask in self.work.asks})
+        tokens = answers.tokens
+        for view, asks in self.leftover(answers.problems).items():
+            tokens += self.fill(frame, view, asks, answers)
+        for ask in self.work.asks:
+            self.write(frame, ask, answers)
+        failed = sum(problem is not None for problem in answers.problems)
+        return ShardDone(shard.number, frame.height, tokens, time.perf_counter() - started, failed)
+
+    def answers(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
+        from .forward import sweep
+        from .tokens import encode
+
+        sequences = encode(view, frame, self.model)
+        distinct = list(dict.fromkeys(want for want in wants.values() if not isinstance(want, Tokens)))
+        blocks = list(sweep(self.model, sequences, distinct)) if distinct else []
+        found = {want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height) for want in distinct}
+        for want in set(wants.values()):
+            if isinstance(want, Tokens):
+                found[want] = sequences.counts(want.span)
+        columns = {ask: found[want] for ask, want in wants.items()}
+        problems = list(sequences.problems)
+        return Answered(columns, {ask: problems for ask in wants}, problems, sum(b.tokens for b in blocks))
+
+    def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:
+        """Folded asks by their own view, where some rows could not be read from the longer one."""
+        views: dict[View, list[Ask]] = {}
+        if any(problem is not None for problem in problems):
+            for ask in self.work.asks:
+                if ask.view != self.work.view:
+                    views.setdefault(ask.view, []).append(ask)
+        return views
+
+    def fill(self, frame: pl.DataFrame, view: View, asks: list[Ask], answers: Answered) -> int:
+        """Answers folded asks on their own view for the rows that the longer view cannot show."""
+        at = [i for i, problem in enumerate(answers.problems) if problem is not None]
+        part = self.answers(frame[at], view, {ask: ask.want for ask in asks})
+        for ask in asks:
+            answers.columns[ask] = _patched(answers.columns[ask], at, part.columns[ask])
+            own: list[str | None] = [None] * frame.height
+            for i, problem in zip(at, part.problems, strict=True):
+                own[i] = problem
+            answers.of[ask] = own
+        return part.tokens
+
+    def write(self, frame: pl.DataFrame, ask: Ask, answers: Answered) -> None:
+        meta = meta_of(self.work.source, ask.view, ask.want, self.work.dtype)
+        segment = pl.DataFrame(
+            {
+                "key": frame["@key"],
+                "answer": answers.columns[ask],
+                "problem": pl.Series(answers.of[ask], dtype=pl.String),
+            }
+        )
+        self.work.store.write(pass_key(meta), segment, meta)
+
+
+@dataclass
+class Answered:
+    """Answers of one encoding of a shard, with the rows that have none."""
+
+    columns: dict[Ask, pl.Series]
+    of: dict[Ask, list[str | None]]
+    problems: list[str | None]
+    tokens: int
+
+
+def _in_order(want: Want, parts: list[tuple[Any, pl.Series]], rows: int) -> pl.Series:
+    """The answers of all blocks in the order of the rows; null where a row is in none."""
+    if not parts:
+        return pl.Series("answer", [None] * rows, dtype=dtype_of(want))
+    import numpy as np
+
+    at = pl.Series("at", np.concatenate([part[0] for part in parts]).astype("uint32"))
+    values = pl.concat([part[1].rename("answer") for part in parts])
+    joined = pl.DataFrame({"at": pl.arange(rows, dtype=pl.UInt32, eager=True)}).join(
+        pl.DataFrame({"at": at, "answer": values}), on="at", how="left", maintain_order="left"
+    )
+    return joined["answer"]
+
+
+def _patched(values: pl.Series, at: list[int], new: pl.Series) -> pl.Series:
+    rows = pl.DataFrame({"at": pl.Series(at, dtype=pl.UInt32), "new": new})
+    frame = pl.DataFrame({"old": values}).with_row_index("at").join(rows, on="at", how="left", maintain_order="left")
+    if values.dtype.is_nested() and values.null_count() == len(values):
+        return frame["new"].rename("answer")
+    return frame.select(pl.coalesce("new", "old").alias("answer"))["answer"]
+
+
+def dtype_of(want: Want) -> pl.DataType:
+    """The type of an answer that no row has."""
+    match want:
+        case Logprobs() | Entropies() | NextToken() | Hidden() | Embedding():
+            return pl.List(pl.Float32)
+        case Scalar():
+            return pl.Float32()
+        case Tokens():
+            return pl.UInt32()
+        case _:
+            return pl.String()
+
+
+@dataclass
+class SweepRun:
+    """A sweep under way: its missing rows by what they miss, and how far it is."""
+
+    task: Sweep
+    source: ModelSource
+    dtype: str
+    store: Store
+    engine: Engine
+    spool: Path
+    progress: Callable[[int, int, float], None]
+    speed: float | None = None
+    """Tokens a second, where this model ran before on this machine."""
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    failed: int = field(default=0)
+
+    def missing(self, frame: pl.DataFrame) -> Iterator[tuple[tuple[Ask, ...], pl.DataFrame]]:
+        """The rows that lack answers, grouped by which ones; rows of equal content count once."""
+        distinct = frame.unique("@key", keep="first", maintain_order=True)
+        lacks = pl.DataFrame({"@key": distinct["@key"]})
+        for number, ask in enumerate(self.task.asks):
+            key = pass_key(meta_of(self.source, ask.view, ask.want, self.dtype))
+            absent = self.store.missing(key, distinct["@key"])
+            lacks = lacks.with_columns(pl.col("@key").is_in(absent.implode()).alias(f"{number}"))
+        names = [f"{n}" for n in range(len(self.task.asks))]
+        for pattern in lacks.select(names).unique(maintain_order=True).rows():
+            if any(pattern):
+                chosen = pl.all_horizontal(pl.col(n) == lack for n, lack in zip(names, pattern, strict=True))
+                asks = tuple(ask for ask, lack in zip(self.task.asks, pattern, strict=True) if lack)
+                yield asks, distinct.filter(lacks.select(chosen.alias("chosen"))["chosen"])
+
+    def run(self, view: View, asks: tuple[Ask, ...], frame: pl.DataFrame) -> None:
+        """Runs the model on the rows and stores every answer."""
+        weights = lengths(frame, view)
+        order = weights.arg_sort(descending=True)
+        frame, weights = frame[order].select(pl.col("^@.*$")), weights[order]
+        spool = self.spool / f"{self.task.id}.parquet" if self.engine.capacity().processes else None
+        work = SweepWork(self.source, view, asks, self.dtype, self.store)
+        for done in run_shards(self.engine, work, cut(share(frame, spool), weights, self.shard_limit())):
+            self.rows += done.rows
+            self.tokens += done.tokens
+            self.seconds += done.seconds
+            self.failed += done.failed
+            self.progress(self.rows, self.tokens, self.seconds)
+
+    def shard_limit(self) -> float:
+        """Tokens of one shard: about fifteen seconds of work."""
+        if self.speed is None:
+            return FIRST_SHARD_TOKENS
+        return min(max(self.speed * SHARD_SECONDS, SHARD_TOKENS[0]), SHARD_TOKENS[1])
+
+
+def lengths(frame: pl.DataFrame, view: View) -> pl.Series:
+    """About how many tokens each row has, from its characters."""
+    shown = ["@prompt", "@response"] if len(view.parts) == 2 else [f"@{view.parts[0]}"]
+    template = len(view.template.without_input) if "prompt" in view.parts else len(view.template.header)
+    total = pl.sum_horizontal(pl.col(c).str.len_bytes().fill_null(0) for c in shown) + template
+    return frame.select((total / CHARACTERS_PER_TOKEN + 1).alias("tokens"))["tokens"]
+
+
+def passes(view: View, asks: tuple[Ask, ...]) -> list[tuple[View, tuple[Ask, ...]]]:
+    """The asks by the view that is run: the longer one where anything is wanted of it, else each its own."""
+    if any(ask.view == view for ask in asks):
+        return [(view, asks)]
+    own: dict[View, list[Ask]] = {}
+    for ask in asks:
+        own.setdefault(ask.view, []).append(replace(ask, read=ask.want))
+    return [(shorter, tuple(those)) for shorter, those in own.items()]
