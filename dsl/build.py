@@ -15,7 +15,9 @@ from .diagnostic import Diagnostic, Label
 from .tree import Source, Span
 
 SCALES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
-PLAIN_NUMBER = re.compile(r"(?P<money>\$)?(?P<digits>\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?)(?P<scale>[kKM]?)(?P<share>%)?")
+PLAIN_NUMBER = re.compile(
+    r"(?P<money>\$)?(?P<digits>\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?)(?P<scale>[kKM]?)(?P<share>%)?"
+)
 
 
 class Unreadable(Exception):
@@ -115,7 +117,9 @@ class Build(Transformer):
             self.problems.append(problem.diagnostic)
             return otherwise
 
-    def report(self, code: str, headline: str, span: Span, label: str, *help: str, also: tuple[Label, ...] = ()) -> None:
+    def report(
+        self, code: str, headline: str, span: Span, label: str, *help: str, also: tuple[Label, ...] = ()
+    ) -> None:
         self.problems.append(Diagnostic(code, "error", headline, (Label(span, label, True), *also), help))
 
     # Expressions
@@ -266,7 +270,13 @@ class Build(Transformer):
     def edition(self, meta: Any, parts: list[Any]) -> tree.Edition:
         number = self.number(parts[-1])
         if number.value != 1 or number.unit:
-            self.report("E108", f"there is no edition `{number.text}`", number.span, "unknown edition", "write `selrun 1`")
+            self.report(
+                "E108",
+                f"there is no edition `{number.text}`",
+                number.span,
+                "unknown edition",
+                "write `selrun 1`",
+            )
         return tree.Edition(int(number.value), span=self.at(meta))
 
     def use(self, meta: Any, parts: list[Any]) -> tree.Use:

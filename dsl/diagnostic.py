@@ -164,7 +164,8 @@ def _line(source: Source, number: int) -> str:
 def _visible(text: str) -> str:
     """The text as a terminal may show it: tabs as blanks, control characters as a mark."""
     return "".join(
-        TAB if c == "\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c for c in text
+        TAB if c == "\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" else c
+        for c in text
     )
 
 

@@ -25,7 +25,21 @@ WORDS = {
     "COMMA": "`,`", "EQUAL": "`=`", "COLON": "`:`", "STRING": "a text", "NUMBER": "a number", "VERB": "a step",
     "NAME": "a name", "FUNC": "a call", "NOUN": "a noun", "$END": "the end", "COMPARE": "a comparison",
 }  # fmt: skip
-SHOWN = ("NAME", "NUMBER", "STRING", "EQUAL", "COLON", "COMMA", "RPAR", "RSQB", "LBRACE", "RBRACE", "VERB", "VBAR", "FUNC")
+SHOWN = (
+    "NAME",
+    "NUMBER",
+    "STRING",
+    "EQUAL",
+    "COLON",
+    "COMMA",
+    "RPAR",
+    "RSQB",
+    "LBRACE",
+    "RBRACE",
+    "VERB",
+    "VBAR",
+    "FUNC",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,15 @@ def parse(source: Source) -> Parsed:
     problems = sorted(reader.problems, key=lambda d: (d.span.start, d.code))
     if not found and not problems:
         whole = Span(source, 0, min(1, len(source.text)))
-        problems = [_problem("E110", "the recipe is empty", whole, "no statement", "write a step, such as `top 5% by len(response)`")]
+        problems = [
+            _problem(
+                "E110",
+                "the recipe is empty",
+                whole,
+                "no statement",
+                "write a step, such as `top 5% by len(response)`",
+            )
+        ]
     return Parsed(recipe, tuple(problems))
 
 
@@ -63,17 +85,31 @@ class Reader:
         last: tree.Statement | None = None
         for piece in statements(self.tokens):
             for statement in self.piece(piece):
-                if isinstance(last, tree.Chain) and isinstance(statement, tree.Chain) and not _begins(statement):
+                if (
+                    isinstance(last, tree.Chain)
+                    and isinstance(statement, tree.Chain)
+                    and not _begins(statement)
+                ):
                     self.missing_pipe(statement)
                 if isinstance(statement, tree.Edition) and last is not None:
-                    self.report("E114", "the edition stands first", statement.span, "not the first statement",
-                                "move it to the first line")
+                    self.report(
+                        "E114",
+                        "the edition stands first",
+                        statement.span,
+                        "not the first statement",
+                        "move it to the first line",
+                    )
                 last = statement
                 yield self.documented(statement)
 
     def missing_pipe(self, chain: tree.Chain) -> None:
-        self.report("E111", "two steps stand side by side", chain.steps[0].span, "this step follows without `|`",
-                    "put `|` before it, or begin another chain with `from`")
+        self.report(
+            "E111",
+            "two steps stand side by side",
+            chain.steps[0].span,
+            "this step follows without `|`",
+            "put `|` before it, or begin another chain with `from`",
+        )
 
     def piece(self, tokens: Sequence[Token]) -> Sequence[tree.Statement]:
         """The statements of one piece; none where it cannot be read."""
@@ -106,8 +142,13 @@ class Reader:
         if wrong := unbalanced(tokens):
             return self.bracket(*wrong)
         if _depth(tokens) > DEEPEST:
-            return _problem("E112", "brackets stand too deep in each other", self.span(tokens[0]),
-                            f"more than {DEEPEST} levels", "split the step with `let`")
+            return _problem(
+                "E112",
+                "brackets stand too deep in each other",
+                self.span(tokens[0]),
+                f"more than {DEEPEST} levels",
+                "split the step with `let`",
+            )
         return None
 
     def stray(self, token: Token) -> Diagnostic:
@@ -115,25 +156,50 @@ class Reader:
         if token == '"':
             end = self.source.text.find("\n", span.start)
             line = Span(self.source, span.start, end if end >= 0 else len(self.source.text))
-            return _problem("E102", "a text does not end", line, "it begins here",
-                            'close it with `"` on the same line, or write it between `"""`')
+            return _problem(
+                "E102",
+                "a text does not end",
+                line,
+                "it begins here",
+                'close it with `"` on the same line, or write it between `"""`',
+            )
         if token == "`":
-            return _problem("E102", "a name in backticks does not end", span, "it begins here", "close it with a backtick")
-        shown = {"'": "texts stand between double quotes", "%": "there is no modulo: `%` follows a number and makes a share",
-                 "!": "write `not`, or `!=`", ";": "statements need no terminator: leave it out",
-                 "$": "money is written `$5`"}
+            return _problem(
+                "E102", "a name in backticks does not end", span, "it begins here", "close it with a backtick"
+            )
+        shown = {
+            "'": "texts stand between double quotes",
+            "%": "there is no modulo: `%` follows a number and makes a share",
+            "!": "write `not`, or `!=`",
+            ";": "statements need no terminator: leave it out",
+            "$": "money is written `$5`",
+        }
         help = shown.get(str(token), "leave it out, or put it in a text between double quotes")
         return _problem("E109", f"`{token}` does not belong here", span, "stray character", help)
 
     def bracket(self, opening: Token, closing: Token | None) -> Diagnostic:
         if closing is None:
             wanted = WORDS[OPENERS[opening.type]]
-            return _problem("E103", f"`{opening}` is not closed", self.span(opening), "opened here", f"add {wanted}")
+            return _problem(
+                "E103", f"`{opening}` is not closed", self.span(opening), "opened here", f"add {wanted}"
+            )
         if opening is closing:
-            return _problem("E103", f"`{closing}` closes nothing", self.span(closing), "nothing was opened", "leave it out")
+            return _problem(
+                "E103",
+                f"`{closing}` closes nothing",
+                self.span(closing),
+                "nothing was opened",
+                "leave it out",
+            )
         wanted = WORDS[OPENERS[opening.type]]
-        return _problem("E103", f"`{opening}` is closed by `{closing}`", self.span(closing), f"{wanted} is wanted",
-                        f"write {wanted}", also=(Label(self.span(opening), "opened here", False),))
+        return _problem(
+            "E103",
+            f"`{opening}` is closed by `{closing}`",
+            self.span(closing),
+            f"{wanted} is wanted",
+            f"write {wanted}",
+            also=(Label(self.span(opening), "opened here", False),),
+        )
 
     def unexpected(self, error: UnexpectedInput, tokens: Sequence[Token]) -> Diagnostic:
         """What was found where something else was wanted."""
@@ -144,35 +210,65 @@ class Reader:
         if token.type == "$END" or at == len(tokens):
             return self.unfinished(tokens[-1], accepts)
         span = self.span(token)
-        if before is not None and before.type == "VBAR" or token.type == "VBAR":
-            return _problem("E105", "a step is missing", span, "a step belongs before this",
-                            "write a verb and what it takes, such as `top 5%`, or leave `|` out")
+        if (before is not None and before.type == "VBAR") or token.type == "VBAR":
+            return _problem(
+                "E105",
+                "a step is missing",
+                span,
+                "a step belongs before this",
+                "write a verb and what it takes, such as `top 5%`, or leave `|` out",
+            )
         if str(token) in RESERVED and "NAME" in accepts:
-            return _problem("E106", f"`{token}` is a word of the language", span, "cannot be a name",
-                            f"put a column of that name in backticks: `` `{token}` ``")
+            return _problem(
+                "E106",
+                f"`{token}` is a word of the language",
+                span,
+                "cannot be a name",
+                f"put a column of that name in backticks: `` `{token}` ``",
+            )
         if token.type == "EQUAL":
-            return _problem("E101", "`=` does not belong here", span, "an assignment", "to compare, write `==`")
+            return _problem(
+                "E101", "`=` does not belong here", span, "an assignment", "to compare, write `==`"
+            )
         return self.wanted(token, before, accepts)
 
     def unfinished(self, last: Token, accepts: set[str]) -> Diagnostic:
         span = self.span(last)
         if last.type == "VBAR":
-            return _problem("E105", "a step is missing after `|`", span, "nothing follows",
-                            "write a verb and what it takes, such as `top 5%`, or leave `|` out")
-        return _problem("E101", f"the statement ends after `{_short(last)}`", span, "something must follow",
-                        f"add {_wanted(accepts)}")
+            return _problem(
+                "E105",
+                "a step is missing after `|`",
+                span,
+                "nothing follows",
+                "write a verb and what it takes, such as `top 5%`, or leave `|` out",
+            )
+        return _problem(
+            "E101",
+            f"the statement ends after `{_short(last)}`",
+            span,
+            "something must follow",
+            f"add {_wanted(accepts)}",
+        )
 
     def wanted(self, token: Token, before: Token | None, accepts: set[str]) -> Diagnostic:
         shown = _short(token)
         help = [f"here can stand {_wanted(accepts)}"]
-        if before is not None and token.type in ("NAME", "NOUN", "VERB") and before.type in ("NAME", "NUMBER", "RPAR"):
-            help = [f"put `|` before a step, or a word such as {', '.join(f'`{c}`' for c in CLAUSES[:3])} before a clause"]
+        if (
+            before is not None
+            and token.type in ("NAME", "NOUN", "VERB")
+            and before.type in ("NAME", "NUMBER", "RPAR")
+        ):
+            help = [
+                f"put `|` before a step, or a word such as {', '.join(f'`{c}`' for c in CLAUSES[:3])} before a clause"
+            ]
         if token.type == "LPAR" and before is not None and before.type == "NAME":
             help = [f"for a call write `{before}(` without a blank"]
         if token == "-" and before is not None:
             help = ["minus needs blanks around it"]
         also = (Label(self.span(before), "after this", False),) if before is not None else ()
-        return _problem("E101", f"`{shown}` does not belong here", self.span(token), "unexpected", *help, also=also)
+        return _problem(
+            "E101", f"`{shown}` does not belong here", self.span(token), "unexpected", *help, also=also
+        )
 
     # Parts
 
@@ -200,7 +296,9 @@ class Reader:
         self.problems.append(_problem(code, headline, span, label, *help))
 
 
-def _problem(code: str, headline: str, span: Span, label: str, *help: str, also: tuple[Label, ...] = ()) -> Diagnostic:
+def _problem(
+    code: str, headline: str, span: Span, label: str, *help: str, also: tuple[Label, ...] = ()
+) -> Diagnostic:
     return Diagnostic(code, "error", headline, (Label(span, label, True), *also), help)
 
 
