@@ -52,19 +52,30 @@ class Points:
 def points(column: pl.Series) -> Points:
     """The finite vectors of a column; rows with null, NaN or infinity in place of one are left out."""
     import numpy as np
+
+    rows = column.is_not_null().arg_true().to_numpy()
+    matrix = _matrix(column, column.drop_nulls())
+    usable = np.isfinite(matrix).all(axis=1)
+    if not usable.all():
+        matrix, rows = matrix[usable], rows[usable]
+    return Points(np.ascontiguousarray(matrix), rows.astype(np.int64))
+
+
+def _matrix(column: pl.Series, present: pl.Series) -> np.ndarray:
+    """`[rows, dimensions]`, float32."""
+    import numpy as np
     import polars as pl
 
-    lists = column if not isinstance(column.dtype, pl.Array) else column.arr.to_list()
-    if not isinstance(lists.dtype, pl.List) or not lists.dtype.inner.is_numeric():  # type: ignore[union-attr]
-        raise _not_vectors(column, f"it holds {column.dtype}")
-    lengths = lists.list.len().drop_nulls().unique().sort()
+    kind = present.dtype
+    if not isinstance(kind, pl.Array | pl.List) or not kind.inner.is_numeric():  # type: ignore[union-attr]
+        raise _not_vectors(column, f"it holds {kind}")
+    if isinstance(kind, pl.Array):
+        return present.cast(pl.Array(pl.Float32, kind.size)).to_numpy().reshape(len(present), kind.size)
+    lengths = present.list.len().unique().sort()
     if len(lengths) > 1:
         raise _not_vectors(column, f"its lists have {lengths[0]} to {lengths[-1]} numbers")
-    rows = lists.is_not_null().arg_true().to_numpy()
-    flat = lists.drop_nulls().explode().cast(pl.Float32).fill_null(float("nan")).to_numpy()
-    matrix = flat.reshape(len(rows), lengths[0] if len(rows) else 0)
-    usable = np.isfinite(matrix).all(axis=1)
-    return Points(np.ascontiguousarray(matrix[usable]), rows[usable].astype(np.int64))
+    numbers = present.explode(empty_as_null=False).cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    return numbers.reshape(len(present), lengths[0] if len(lengths) else 0).astype(np.float32)
 
 
 def _not_vectors(column: pl.Series, fact: str) -> DataError:

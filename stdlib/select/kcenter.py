@@ -12,6 +12,7 @@ from ...compiler.values import Amount, Expression, Model
 from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.vectors import Points, points, vectors_of
+from .diverseevol import as_published
 from .farthest import Covered, farthest_first
 
 if TYPE_CHECKING:
@@ -73,19 +74,13 @@ class Kcenter(Cover):
     def pick(self, known: Answers) -> Picked:
         placed = points(known.evaluate(self.by) if self.by is not None else known["vector"])
         before = self._chosen_before(known, placed)
-        start = before or self._start(placed)
         more = self.keep.of(known.rows.height)
         if not more or more + len(before) > len(placed):
             raise self._cannot_choose(more, len(placed) - len(before), known.rows.height)
-        covered = self._cover(placed.vectors, start[:more] if not before else start, more)
+        start = before or self._start(placed)[:more]
+        greedy = as_published if self.faithful and self.variant == "diverseevol" else farthest_first
+        covered = greedy(placed.vectors, start, len(before) + more - len(start))
         return self._picked(covered, placed, known.rows.height)
-
-    def _cover(self, vectors: np.ndarray, start: list[int], more: int) -> Covered:
-        from .diverseevol import as_published
-
-        further = more if self.chosen is not None else more - len(start)
-        exact = farthest_first if not (self.faithful and self.variant == "diverseevol") else as_published
-        return exact(vectors, start, further)
 
     def _chosen_before(self, known: Answers, placed: Points) -> list[int]:
         if self.chosen is None:
@@ -96,7 +91,7 @@ class Kcenter(Cover):
     def _start(self, placed: Points) -> list[int]:
         import numpy as np
 
-        if self.start == "first" or len(placed) == 0:
+        if self.start == "first":
             return [0]
         if self.start == "mean":
             away = placed.vectors - placed.vectors.mean(axis=0, dtype=np.float64)

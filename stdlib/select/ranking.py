@@ -32,8 +32,18 @@ class Groups:
 def groups_of(known: Answers, per: str | None, spread: str | None) -> Groups:
     """The columns that the recipe names."""
     return Groups(
-        known.column(per).alias(per) if per else None,
-        known.column(spread).alias(spread) if spread else None,
+        _single_values(known.column(per), per) if per else None,
+        _single_values(known.column(spread), spread) if spread else None,
+    )
+
+
+def _single_values(column: pl.Series, name: str) -> pl.Series:
+    if not column.dtype.is_nested():
+        return column.alias(name)
+    raise DataError(
+        "E526",
+        f"the column `{name}` holds {column.dtype}, and rows are grouped by single values",
+        help="name a column of texts or numbers",
     )
 
 
@@ -77,10 +87,15 @@ class Ranking:
 
     def notes(self) -> dict[str, Any]:
         """How many were kept of how many, and the places of every group and cluster."""
+        import polars as pl
+
         kept = int(self.cells["places"].sum())
         notes: dict[str, Any] = {"kept": kept, "of": self.rows.height}
         if self.groups.per is not None or self.groups.spread is not None:
-            cells = self.cells.select("group", "cluster", "size", "places").to_dicts()
+            plain = (
+                pl.col(k) if self.cells[k].dtype.is_integer() else pl.col(k).cast(pl.String) for k in CELL
+            )
+            cells = self.cells.select(*plain, "size", "places").to_dicts()
             notes["quotas"] = [{k: v for k, v in cell.items() if self._names(k)} for cell in cells]
         return notes
 
@@ -184,5 +199,5 @@ def _by_group(cells: pl.DataFrame, totals: pl.DataFrame) -> list[pl.DataFrame]:
 def _no_row(keep: Amount, rows: int, groups: int) -> DataError:
     of = f"{rows:,} rows" if groups <= 1 else f"each of {groups:,} groups, {rows:,} rows in all,"
     return DataError(
-        "E521", f"{keep} of {of} is no row", help="ask for a larger share, or for a count such as `top 1`"
+        "E521", f"{keep} of {of} is no row", help="ask for a larger share, or for a count such as `10`"
     )

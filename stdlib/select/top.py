@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ...compiler.op import Answers, Better, Picked, Select
@@ -40,8 +41,7 @@ class Ends(Select):
         groups = groups_of(known, self.per, self.spread)
         ranking = rank(queue, len(scores), self.keep, groups)
         order = ranking.taken
-        threshold = scores[int(order[-1])] if len(order) else None
-        notes = {**ranking.notes(), "scored": len(queue), "threshold": threshold}
+        notes = {**ranking.notes(), "scored": len(queue), "threshold": _written(scores[int(order[-1])])}
         reasons = ranking.reasons(_behind(ranking), f"no `{self.by.text}` score")
         return Picked(order, reasons, ranking.marks(), notes)
 
@@ -102,3 +102,8 @@ def _behind(ranking: Ranking) -> pl.Expr:
     ranked, kept = ranking.rows["rank"].count(), int(ranking.cells["places"].sum())
     tail = pl.lit(f" of {ranked:,}; the last kept was {kept:,}")
     return pl.format("rank {}{}", thousands(pl.col("rank")), tail)
+
+
+def _written(score: float) -> float | str:
+    """The score as JSON can hold it."""
+    return score if math.isfinite(score) else str(score)

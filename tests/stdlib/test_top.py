@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from decimal import Decimal
 
@@ -113,6 +114,16 @@ def test_a_share_that_comes_to_no_row_is_an_error_with_both_numbers():
 def test_scores_that_are_null_everywhere_are_an_error():
     with pytest.raises(DataError, match=r"E524.*none of the 2 rows has a number for `ifd`"):
         top(1, [None, None])
+
+
+def test_a_list_is_no_group():
+    with pytest.raises(DataError, match=r"E526.*the column `tags` holds List\(String\)"):
+        top(1, [1.0], per="tags", tags=[["a"]])
+
+
+def test_notes_can_be_written_as_json():
+    picked = top(1, [math.inf, 1.0], per="t", t=[True, 0.5 > 1])
+    assert json.loads(json.dumps(picked.notes))["quotas"][0] == {"group": "true", "size": 1, "places": 1}
 
 
 def test_equal_scores_keep_the_earlier_rows():
