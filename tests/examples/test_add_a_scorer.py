@@ -50,6 +50,15 @@ def test_the_catalogue_would_find_it(scorer: ModuleType):
     assert [f"{op.verb} {op.noun}" for op in operations(scorer)] == ["score surprise"]
 
 
+def test_the_example_on_the_page_checks_clean(scorer: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    from selrun.compiler.catalogue import catalogue
+    from selrun.compiler.check import check_text
+
+    monkeypatch.setitem(catalogue().ops, ("score", "surprise"), scorer.Surprise)
+    assert check_text(scorer.Surprise.example) == []
+    assert check_text("score surprise(0.001) using nano | top 5%") == []
+
+
 def test_beside_ifd_it_asks_for_nothing_new(scorer: ModuleType):
     from selrun.compiler.values import Model
     from selrun.stdlib.score.ifd import Ifd
