@@ -41,7 +41,7 @@ class Ends(Select):
         groups = groups_of(known, self.per, self.spread)
         ranking = rank(queue, len(scores), self.keep, groups)
         order = ranking.taken
-        notes = {**ranking.notes(), "scored": len(queue), "threshold": _written(scores[int(order[-1])])}
+        notes = {**ranking.notes(), "scored": len(queue), "threshold": _last(scores, order)}
         reasons = ranking.reasons(_behind(ranking), f"no `{self.by.text}` score")
         return Picked(order, reasons, ranking.marks(), notes)
 
@@ -104,6 +104,9 @@ def _behind(ranking: Ranking) -> pl.Expr:
     return pl.format("rank {}{}", thousands(pl.col("rank")), tail)
 
 
-def _written(score: float) -> float | str:
-    """The score as JSON can hold it."""
+def _last(scores: pl.Series, order: pl.Series) -> float | str | None:
+    """The score of the last row taken, as JSON can hold it."""
+    if len(order) == 0:
+        return None
+    score = scores[int(order[-1])]
     return score if math.isfinite(score) else str(score)

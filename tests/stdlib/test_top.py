@@ -116,6 +116,11 @@ def test_scores_that_are_null_everywhere_are_an_error():
         top(1, [None, None])
 
 
+def test_labels_that_are_null_everywhere_leave_no_row_and_a_reason_for_each():
+    picked = top(1, [1.0, 2.0], spread="c", c=[None, None])
+    assert (picked.order.to_list(), picked.reasons.to_list()) == ([], ["in no cluster"] * 2)
+
+
 def test_a_list_is_no_group():
     with pytest.raises(DataError, match=r"E526.*the column `tags` holds List\(String\)"):
         top(1, [1.0], per="tags", tags=[["a"]])
