@@ -198,7 +198,7 @@ def _run(job: Job, seats: Seats, loaded: Loaded, folder: Path, drafts: Path) -> 
     trainer = Tuner(job, model, _arguments(job, seats, drafts), watch)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     model.config.use_cache = cached
-    _save(merged(model), loaded.tokenizer, job.dtype, folder)
+    save(merged(model), loaded.tokenizer, job.dtype, folder)
     return TrainFacts(
         rows=len(job.examples),
         skipped={},
@@ -274,7 +274,8 @@ def _arguments(job: Job, seats: Seats, drafts: Path) -> TrainingArguments:
     return arguments
 
 
-def _save(model: Any, tokenizer: Any, dtype: torch.dtype, folder: Path) -> None:
+def save(model: Any, tokenizer: Any, dtype: torch.dtype, folder: Path) -> None:
+    """The folder holds the model as safetensors of that type, and its tokenizer."""
     # A base's sampling settings can be ones that transformers refuses to write, and nothing here samples.
     model.generation_config = GenerationConfig.from_model_config(model.config)
     folder.mkdir(parents=True, exist_ok=True)

@@ -62,8 +62,8 @@ class Examples(Dataset[Example]):
 
 
 def example(ids: NDArray[np.int32], learnt: NDArray[np.bool_], end: int | None, limit: float) -> Example:
-    """The row with the end token after its response, unless it was cut there."""
-    if end is None or len(ids) >= limit:
+    """The row with the end token after its response, unless it has one (chat templates) or was cut there."""
+    if end is None or len(ids) >= limit or ids[-1] == end:
         return Example(ids, learnt)
     return Example(np.append(ids, np.int32(end)), np.append(learnt, True))
 

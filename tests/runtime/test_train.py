@@ -121,6 +121,11 @@ def test_a_response_that_is_cut_gets_no_end_token() -> None:
     assert example(ids, learnt, end=9, limit=5).ids.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_response_that_ends_itself_gets_no_second_end_token() -> None:
+    ids, learnt = np.array([1, 5, 9], dtype=np.int32), np.array([False, True, True])
+    assert example(ids, learnt, end=9, limit=6).ids.tolist() == [1, 5, 9]
+
+
 def test_rows_are_padded_on_the_right_and_padding_is_not_learnt() -> None:
     long = Example(np.array([1, 5, 6], dtype=np.int32), np.array([False, True, True]))
     short = Example(np.array([1, 7], dtype=np.int32), np.array([False, True]))
