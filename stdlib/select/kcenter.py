@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -59,6 +59,11 @@ class Kcenter(Cover):
     """With `diverseevol`: distances as its script rounds them, so that near copies of chosen rows, whose
     distance comes out as the root of a negative number, are chosen first."""
     seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields if fields.get("by") is None else {**fields, "using": None}
 
     @model_validator(mode="after")
     def _has_vectors(self) -> Kcenter:

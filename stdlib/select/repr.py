@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,6 +56,11 @@ class Repr(Cover):
     """How a language model's states become one vector."""
     max_tokens: int | None = None
     """The model reads so many tokens; its context where not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields if fields.get("vectors") is None else {**fields, "using": None}
 
     @model_validator(mode="after")
     def _has_vectors(self) -> Repr:

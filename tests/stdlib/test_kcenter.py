@@ -81,3 +81,9 @@ def test_diverseevol_gives_the_input_order_back():
 def test_rows_that_go_are_told_how_near_they_are():
     reasons = kcenter(np.array([[0.0], [1.0], [10.0]]), 2, start="first").reasons
     assert reasons.to_list() == [None, "1.0 from the nearest chosen row; none is farther than 1.0000", None]
+
+
+def test_a_column_of_vectors_leaves_the_model_out():
+    op = Kcenter(keep=Count(rows=1), using=ENCODER, by=column("place"))
+    assert (op.using, op.requests()) == (None, {})
+    assert op.pick(given(place=[[0, 1], None])).order.to_list() == [0]
