@@ -32,13 +32,21 @@ def quantity(text: str, span: Span) -> tree.Quantity:
     """`5%`, `10k`, `0.05`, `1e-4`, `$5`; raises `Unreadable` with E104."""
     match = PLAIN_NUMBER.fullmatch(text)
     if match is None or (match["money"] and match["share"]):
-        raise _unreadable("E104", f"`{text}` is not a number", span, _number_help(text))
+        raise _unreadable("E104", f"`{text}` is not a number", span, "no number", _number_help(text))
     try:
         value = Decimal(match["digits"].replace("_", "")) * SCALES[match["scale"]]
     except InvalidOperation:
-        raise _unreadable("E104", f"`{text}` is not a number", span, _number_help(text)) from None
+        raise _unreadable(
+            "E104", f"`{text}` is not a number", span, "no number", _number_help(text)
+        ) from None
     if abs(value.adjusted()) > 30:
-        raise _unreadable("E104", f"`{text}` is out of range", span, "write a number between 1e-30 and 1e30")
+        raise _unreadable(
+            "E104",
+            f"`{text}` is out of range",
+            span,
+            "too large or too small",
+            "write a number between 1e-30 and 1e30",
+        )
     unit = "$" if match["money"] else "%" if match["share"] else ""
     return tree.Quantity(value, unit, text, span=span)
 
@@ -57,11 +65,17 @@ def text_value(literal: str, span: Span) -> tree.Text:
         inner = _dedented(inner)
     try:
         value = json.loads('"' + _json_ready(inner) + '"', strict=False)
-    except json.JSONDecodeError as error:
-        raise _unreadable(
-            "E113", f"the text has a bad escape: {error.msg.lower()}", span, "for a backslash write `\\\\`"
-        ) from None
+    except json.JSONDecodeError:
+        raise _unreadable("E113", *_bad_escape(literal, span), "for a backslash write `\\\\`") from None
     return tree.Text(value, block, span=span)
+
+
+def _bad_escape(literal: str, span: Span) -> tuple[str, Span, str]:
+    """Headline, place and label of the first escape that is none."""
+    good = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+    bad = next(m for m in re.finditer(rf"{good}|(?P<bad>\\.)", literal, re.DOTALL) if m["bad"])
+    start = span.start + bad.start()
+    return f"`{bad.group()}` is no escape", Span(span.source, start, start + 2), "unknown escape"
 
 
 def _dedented(text: str) -> str:
@@ -76,8 +90,8 @@ def _json_ready(text: str) -> str:
     return re.sub(r'\\.|"', lambda m: m.group() if m.group() != '"' else '\\"', text, flags=re.DOTALL)
 
 
-def _unreadable(code: str, headline: str, span: Span, help: str) -> Unreadable:
-    return Unreadable(Diagnostic(code, "error", headline, (Label(span, "here", True),), (help,)))
+def _unreadable(code: str, headline: str, span: Span, label: str, help: str) -> Unreadable:
+    return Unreadable(Diagnostic(code, "error", headline, (Label(span, label, True),), (help,)))
 
 
 @v_args(meta=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,11 @@ from .tree import Source, Span
 from .words import CLAUSES, RESERVED
 
 if TYPE_CHECKING:
-    from lark import Token
+    from lark import Token, Tree
     from lark.exceptions import UnexpectedInput
 
-DEEPEST = 100
-"""How deep brackets may stand in each other."""
+DEEPEST = 150
+"""How deep the parts of a statement may stand in each other."""
 
 WORDS = {
     "VBAR": "`|`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`",
@@ -42,12 +42,22 @@ SHOWN = (
 )
 
 
+class Unread(Exception):
+    """Tokens that are no statement."""
+
+    def __init__(self, diagnostic: Diagnostic):
+        super().__init__(diagnostic.headline)
+        self.diagnostic = diagnostic
+
+
 @dataclass(frozen=True)
 class Parsed:
     """What could be read of a recipe, and every problem of syntax."""
 
     recipe: tree.Recipe
     diagnostics: tuple[Diagnostic, ...]
+    lost: frozenset[str] = frozenset()
+    """Names that statements with a problem would have bound."""
 
 
 def parse(source: Source) -> Parsed:
@@ -67,7 +77,7 @@ def parse(source: Source) -> Parsed:
                 "write a step, such as `top 5% by len(response)`",
             )
         ]
-    return Parsed(recipe, tuple(problems))
+    return Parsed(recipe, tuple(problems), frozenset(reader.lost))
 
 
 class Reader:
@@ -76,61 +86,88 @@ class Reader:
     def __init__(self, source: Source):
         self.source = source
         self.problems: list[Diagnostic] = []
+        self.lost: set[str] = set()
         lexed = lex(source.text)
         self.tokens = lexed.tokens
         self.comments = tuple(self.comment(token) for token in lexed.comments)
 
-    def statements(self) -> Iterator[tree.Statement]:
+    def statements(self) -> list[tree.Statement]:
         """Every statement that could be read, with its documentation."""
-        last: tree.Statement | None = None
+        found: list[tree.Statement] = []
         for piece in statements(self.tokens):
             for statement in self.piece(piece):
-                if (
-                    isinstance(last, tree.Chain)
-                    and isinstance(statement, tree.Chain)
-                    and not _begins(statement)
-                ):
-                    self.missing_pipe(statement)
-                if isinstance(statement, tree.Edition) and last is not None:
-                    self.report(
-                        "E114",
-                        "the edition stands first",
-                        statement.span,
-                        "not the first statement",
-                        "move it to the first line",
-                    )
-                last = statement
-                yield self.documented(statement)
+                self.put(statement, found)
+        return found
 
-    def missing_pipe(self, chain: tree.Chain) -> None:
+    def put(self, statement: tree.Statement, found: list[tree.Statement]) -> None:
+        """Adds a statement; steps that follow a chain without `|` are reported and taken as its rest."""
+        last = found[-1] if found else None
+        if isinstance(statement, tree.Edition) and last is not None:
+            self.late_edition(statement)
+        elif isinstance(statement, tree.Chain) and isinstance(last, tree.Chain) and not _begins(statement):
+            self.missing_pipe(statement, last)
+            span = Span(self.source, last.span.start, statement.span.end)
+            found[-1] = tree.Chain((*last.steps, *statement.steps), span=span)
+        else:
+            found.append(self.documented(statement))
+
+    def late_edition(self, edition: tree.Edition) -> None:
         self.report(
-            "E111",
-            "two steps stand side by side",
-            chain.steps[0].span,
-            "this step follows without `|`",
-            "put `|` before it, or begin another chain with `from`",
+            "E114",
+            "the edition stands first",
+            edition.span,
+            "not the first statement",
+            "move it to the first line",
+        )
+
+    def missing_pipe(self, chain: tree.Chain, last: tree.Chain) -> None:
+        help = "put `|` before it, or begin another chain with `from`"
+        if isinstance(chain.steps[0], tree.AlgebraStep) and (name := _called(self.tokens, chain.span.start)):
+            help = f"for a call write `{name}(` without a blank"
+        self.report(
+            "E111", "two steps stand side by side", chain.steps[0].span, "this step follows without `|`", help
         )
 
     def piece(self, tokens: Sequence[Token]) -> Sequence[tree.Statement]:
         """The statements of one piece; none where it cannot be read."""
-        if problem := self.broken(tokens):
-            self.problems.append(problem)
-            return ()
-        from lark.exceptions import UnexpectedInput
-
         from .build import Build
 
-        parser = grammar().parse_interactive()
         build = Build(self.source)
+        try:
+            parsed = self.parsed(tokens)
+        except Unread as problem:
+            self.problems.append(problem.diagnostic)
+            self.lost |= _bound(tokens)
+            return ()
+        made = build.transform(parsed)
+        self.problems += build.problems
+        return made
+
+    def parsed(self, tokens: Sequence[Token]) -> Tree[Token]:
+        """Lark's tree of one piece; raises `Unread`."""
+        from lark.exceptions import UnexpectedInput
+
+        if problem := self.broken(tokens):
+            raise Unread(problem)
+        parser = grammar().parse_interactive()
         try:
             for token in tokens:
                 parser.feed_token(token)
-            made = build.transform(parser.feed_eof(tokens[-1]))
+            parsed: Tree[Token] = parser.feed_eof(tokens[-1])
         except UnexpectedInput as error:
-            self.problems.append(self.unexpected(error, tokens))
-            return ()
-        self.problems += build.problems
-        return made
+            raise Unread(self.unexpected(error, tokens)) from None
+        if _height(parsed) > DEEPEST:
+            raise Unread(self.too_deep(tokens))
+        return parsed
+
+    def too_deep(self, tokens: Sequence[Token]) -> Diagnostic:
+        return _problem(
+            "E112",
+            "the parts of the statement stand too deep in each other",
+            self.span(tokens[0]),
+            f"more than {DEEPEST} levels below this",
+            "give a part a name with `let`",
+        )
 
     # What is wrong
 
@@ -142,13 +179,7 @@ class Reader:
         if wrong := unbalanced(tokens):
             return self.bracket(*wrong)
         if _depth(tokens) > DEEPEST:
-            return _problem(
-                "E112",
-                "brackets stand too deep in each other",
-                self.span(tokens[0]),
-                f"more than {DEEPEST} levels",
-                "split the step with `let`",
-            )
+            return self.too_deep(tokens)
         return None
 
     def stray(self, token: Token) -> Diagnostic:
@@ -204,8 +235,8 @@ class Reader:
     def unexpected(self, error: UnexpectedInput, tokens: Sequence[Token]) -> Diagnostic:
         """What was found where something else was wanted."""
         token: Token = error.token  # type: ignore[attr-defined]
-        accepts = set(getattr(error, "accepts", None) or getattr(error, "expected", ()))
         at = next((i for i, t in enumerate(tokens) if t is token), len(tokens))
+        accepts = _accepted(tokens[:at])
         before = tokens[at - 1] if at else None
         if token.type == "$END" or at == len(tokens):
             return self.unfinished(tokens[-1], accepts)
@@ -218,19 +249,32 @@ class Reader:
                 "a step belongs before this",
                 "write a verb and what it takes, such as `top 5%`, or leave `|` out",
             )
-        if str(token) in RESERVED and "NAME" in accepts:
-            return _problem(
-                "E106",
-                f"`{token}` is a word of the language",
-                span,
-                "cannot be a name",
-                f"put a column of that name in backticks: `` `{token}` ``",
-            )
+        if str(token) in RESERVED and accepts & {"NAME", "FUNC"}:
+            return self.reserved(token, before)
         if token.type == "EQUAL":
             return _problem(
                 "E101", "`=` does not belong here", span, "an assignment", "to compare, write `==`"
             )
         return self.wanted(token, before, accepts)
+
+    def reserved(self, token: Token, before: Token | None) -> Diagnostic:
+        binds = before is not None and before.type in (
+            "LET",
+            "PARAM",
+            "METHOD",
+            "COMMA",
+            "LPAR",
+            "COLON",
+            "AS",
+        )
+        help = (
+            f"use another name, such as `my_{token}`"
+            if binds
+            else f"write a column of that name as `` `{token}` ``"
+        )
+        return _problem(
+            "E106", f"`{token}` is a word of the language", self.span(token), "cannot be a name", help
+        )
 
     def unfinished(self, last: Token, accepts: set[str]) -> Diagnostic:
         span = self.span(last)
@@ -251,24 +295,28 @@ class Reader:
         )
 
     def wanted(self, token: Token, before: Token | None, accepts: set[str]) -> Diagnostic:
-        shown = _short(token)
-        help = [f"here can stand {_wanted(accepts)}"]
-        if (
-            before is not None
-            and token.type in ("NAME", "NOUN", "VERB")
-            and before.type in ("NAME", "NUMBER", "RPAR")
-        ):
-            help = [
-                f"put `|` before a step, or a word such as {', '.join(f'`{c}`' for c in CLAUSES[:3])} before a clause"
-            ]
-        if token.type == "LPAR" and before is not None and before.type == "NAME":
-            help = [f"for a call write `{before}(` without a blank"]
-        if token == "-" and before is not None:
-            help = ["minus needs blanks around it"]
         also = (Label(self.span(before), "after this", False),) if before is not None else ()
         return _problem(
-            "E101", f"`{shown}` does not belong here", self.span(token), "unexpected", *help, also=also
+            "E101",
+            f"`{_short(token)}` does not belong here",
+            self.span(token),
+            "unexpected",
+            self.remedy(token, before, accepts),
+            also=also,
         )
+
+    def remedy(self, token: Token, before: Token | None, accepts: set[str]) -> str:
+        """What to write where a token does not belong."""
+        if token == "-":
+            return "minus needs blanks around it"
+        if name := _called(self.tokens, token.start_pos or 0):
+            return f"for a call write `{name}(` without a blank"
+        if before is not None and before.type == "METHOD":
+            return f"a method has parentheses: `method {token}() = …`"
+        if token.type in ("NAME", "NOUN", "VERB") and "VBAR" in accepts:
+            words = ", ".join(f"`{word}`" for word in CLAUSES[:3])
+            return f"put `|` before a step, or a word such as {words} before a clause"
+        return f"write {_wanted(accepts)} here"
 
     # Parts
 
@@ -314,6 +362,37 @@ def _depth(tokens: Sequence[Token]) -> int:
         depth += (token.type in OPENERS) - (token.type in CLOSERS)
         deepest = max(deepest, depth)
     return deepest
+
+
+def _height(parsed: Tree[Token]) -> int:
+    """How many levels a tree of lark's has; without recursion, since it may have thousands."""
+    height, level = 0, [parsed]
+    while level:
+        height += 1
+        level = [part for node in level for part in node.children if not isinstance(part, str)]
+    return height
+
+
+def _accepted(tokens: Sequence[Token]) -> set[str]:
+    """The kinds of tokens that may follow."""
+    parser = grammar().parse_interactive()
+    for token in tokens:
+        parser.feed_token(token)
+    return parser.accepts()
+
+
+def _bound(tokens: Sequence[Token]) -> set[str]:
+    """The name that a statement binds, as far as it can be seen."""
+    binds = tokens[0].type in ("LET", "PARAM", "METHOD") and len(tokens) > 1
+    return {str(tokens[1])} if binds and tokens[1].type in ("NAME", "FUNC") else set()
+
+
+def _called(tokens: Sequence[Token], until: int) -> str | None:
+    """The name just before a bracket after a blank, where that is what went wrong."""
+    before = [t for t in tokens if (t.start_pos or 0) <= until]
+    pairs = zip(before, before[1:], strict=False)
+    names = [str(a) for a, b in pairs if a.type == "NAME" and b.type == "LPAR"]
+    return names[-1] if names else None
 
 
 def _short(token: Token) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = frozenset(OPENERS.values())
 STATEMENT_STARTS = frozenset(("SELRUN", "USE", "PARAM", "LET", "METHOD", "REPEAT", "FROM"))
+NAMES_FOLLOW = frozenset(("LET", "PARAM", "METHOD", "USE", "SELRUN", "COLON"))
+"""Words after which a statement's keyword begins none: it stands where a name belongs."""
 ENDS_VALUE = frozenset(
     ("NAME", "QUOTED", "NUMBER", "STRING", "BLOCK", "RPAR", "RSQB", "TRUE", "FALSE", "NULL")
 )
@@ -153,8 +155,9 @@ def statements(tokens: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
 
 
 def _continues(token: Token, tokens: Sequence[Token], at: int) -> bool:
-    """`let d = from …` and `| from …` go on; other keywords begin a statement."""
-    return token.type == "FROM" and at > 0 and tokens[at - 1].type in ("EQUAL", "VBAR")
+    """`let d = from …` and `| from …` go on, and so does `let from`; other keywords begin a statement."""
+    before = tokens[at - 1].type if at else None
+    return before in NAMES_FOLLOW or (token.type == "FROM" and before in ("EQUAL", "VBAR"))
 
 
 def unbalanced(tokens: Sequence[Token]) -> tuple[Token, Token | None] | None:
