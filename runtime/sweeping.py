@@ -90,10 +90,13 @@ class SweepWorker:
         from .forward import sweep
         from .tokens import encode
 
-        sequences = encode(view, frame, self.model)
+        sequences = encode(view, frame, self.model.tokenizer, self.model.card.context)
         distinct = list(dict.fromkeys(want for want in wants.values() if not isinstance(want, Tokens)))
         blocks = list(sweep(self.model, sequences, distinct)) if distinct else []
-        found = {want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height) for want in distinct}
+        found = {
+            want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height)
+            for want in distinct
+        }
         for want in set(wants.values()):
             if isinstance(want, Tokens):
                 found[want] = sequences.counts(want.span)
@@ -160,7 +163,11 @@ def _in_order(want: Want, parts: list[tuple[Any, pl.Series]], rows: int) -> pl.S
 
 def _patched(values: pl.Series, at: list[int], new: pl.Series) -> pl.Series:
     rows = pl.DataFrame({"at": pl.Series(at, dtype=pl.UInt32), "new": new})
-    frame = pl.DataFrame({"old": values}).with_row_index("at").join(rows, on="at", how="left", maintain_order="left")
+    frame = (
+        pl.DataFrame({"old": values})
+        .with_row_index("at")
+        .join(rows, on="at", how="left", maintain_order="left")
+    )
     if values.dtype.is_nested() and values.null_count() == len(values):
         return frame["new"].rename("answer")
     return frame.select(pl.coalesce("new", "old").alias("answer"))["answer"]

