@@ -38,9 +38,16 @@ def check(
         for (name, _), p in zip(texts, parsed, strict=True)
     ]
     resolved: Resolved = resolve(sources, facts, seed=seed)
-    found = [*problems, *(d for p in parsed for d in p.diagnostics), *resolved.diagnostics]
+    lost = frozenset().union(*(p.lost for p in parsed))
+    firsthand = (d for d in resolved.diagnostics if not _named(d) & lost)
+    found = [*problems, *(d for p in parsed for d in p.diagnostics), *firsthand]
     ordered = sorted(found, key=lambda d: (d.labels[0].span.source.name, d.labels[0].span.start))
     return Checked(tuple(p.recipe for p in parsed), resolved.graph, tuple(ordered), resolved.parameters)
+
+
+def _named(diagnostic: Diagnostic) -> set[str]:
+    """The name that a diagnostic is about; one lost to another problem is no news."""
+    return {diagnostic.span.text, diagnostic.span.text.partition("(")[0]}
 
 
 def check_text(text: str, facts: Facts | None = None) -> list[Diagnostic]:
@@ -63,7 +70,11 @@ def parameters(given: Mapping[str, str]) -> tuple[dict[str, tree.Expr], list[Dia
     for name, text in given.items():
         parsed = parse(tree.Source(f"-p {name}", f"let {name} = {text}"))
         statement = next(iter(parsed.recipe.statements), None)
-        if parsed.diagnostics or not isinstance(statement, tree.Let) or isinstance(statement.value, tree.Chain):
+        if (
+            parsed.diagnostics
+            or not isinstance(statement, tree.Let)
+            or isinstance(statement.value, tree.Chain)
+        ):
             problems.extend(parsed.diagnostics)
             continue
         values[name] = statement.value

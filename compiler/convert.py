@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 from ..dsl import tree
+from ..dsl.diagnostic import nearest
 from .expression import COMPARISONS, FUNCTIONS, columns, decimal_share, is_rowwise
 from .problems import choices, problem, suggestion
 from .schema import Kind, Schema
@@ -115,7 +116,11 @@ def _count(expression: tree.Quantity, place: Place) -> Count:
     if expression.value == 1:
         raise _amount_problem(expression, (Share, Count), place)
     raise problem(
-        "E302", f"{place.what} cannot be {expression.text}", expression.span, "no rows", help="write `1` or more"
+        "E302",
+        f"{place.what} cannot be {expression.text}",
+        expression.span,
+        "no rows",
+        help="write `1` or more",
     )
 
 
@@ -123,7 +128,7 @@ def _amount_problem(expression: tree.Quantity, options: tuple[Any, ...], place: 
     value = expression.value
     help = []
     if Share in options:
-        help.append(f"for a share write `{value * 100:f}%`" if value == 1 else f"for a share write `{value:f}%`")
+        help.append(f"for a share write `{(value * 100 if value == 1 else value).normalize():f}%`")
     if Count in options and value >= 1:
         help.append(f"for a count write `{int(value)}`")
     label = "neither a share nor a count" if Count in options else "not a share"
@@ -311,6 +316,13 @@ _KIND_HELP: dict[Kind, str] = {
 }
 
 
+_COMPARISON_HELP: dict[Kind, str] = {
+    "text": "to compare its length write `len(…)`",
+    "list": "to compare its length write `len(…)`",
+    "bool": "a condition stands alone, or after `not`",
+}
+
+
 def _fits(kind: Kind, wants: Kind) -> bool:
     return "any" in (kind, wants) or kind == wants or {kind, wants} <= {"number", "label"}
 
@@ -364,7 +376,11 @@ def _substituted_call(call: tree.Call, place: Place) -> tree.Expr:
     column = arguments[0].value
     if not isinstance(column, tree.Name) or column.text not in ("prompt", "response"):
         raise problem(
-            "E301", "`tokens` counts `prompt` or `response`", call.span, "not one of the two", help="write `tokens(response)`"
+            "E301",
+            "`tokens` counts `prompt` or `response`",
+            call.span,
+            "not one of the two",
+            help="write `tokens(response)`",
         )
     return tree.Name(place.nodes.tokens(column.text, place.flow, call.span), True, span=call.span)
 
@@ -423,26 +439,36 @@ def _column_kind(name: tree.Name, schema: Schema) -> Kind:
     column = schema.get(name.text)
     if column:
         return column.kind
-    known = [n for n in schema.names]
-    if schema.open and not _slip(name.text, schema):
+    if parts := _subtracted(name.text, schema):
+        raise problem(
+            "E203",
+            f"no column is called `{name.text}`",
+            name.span,
+            "a name may contain dashes",
+            help=f"minus needs blanks around it: `{parts}`",
+        )
+    near = nearest(name.text, schema.names)
+    own = schema.get(near) if near else None
+    if schema.open and (own is None or own.span is None):
         return "any"
-    places: list[tuple[tree.Span, str]] = []
     raise problem(
         "E203",
         f"no column is called `{name.text}`",
         name.span,
         "unknown column",
-        help=suggestion(name.text, known, "a column"),
-        also=places,
+        help=suggestion(name.text, schema.names, "a column"),
+        also=[(own.span, f"`{near}` is written here")] if own and own.span else (),
     )
 
 
-def _slip(name: str, schema: Schema) -> bool:
-    """Whether the name is one slip away from a column that the recipe itself adds."""
-    from difflib import SequenceMatcher
-
-    own = [c.name for c in schema.columns if c.origin != "file" and not c.name.startswith("@")]
-    return any(SequenceMatcher(None, name, other).ratio() >= 0.66 for other in own)
+def _subtracted(name: str, schema: Schema) -> str | None:
+    """The subtraction that a name with dashes may stand for, where its sides are columns."""
+    for at, character in enumerate(name):
+        left, right = name[:at], name[at + 1 :]
+        known = [column for column in (schema.get(left), schema.get(right)) if column]
+        if character == "-" and (len(known) == 2 or any(column.span for column in known)):
+            return f"{left} - {right}"
+    return None
 
 
 def _operand(expression: tree.Expr, schema: Schema, wants: Kind, operator: str) -> Kind:
@@ -467,9 +493,16 @@ def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
         return _comparison(expression, schema)
     if operator in ("in", "not in"):
         kind_of(expression.left, schema)
-        if not _fits(kind_of(expression.right, schema), "list") and kind_of(expression.right, schema) != "text":
+        if (
+            not _fits(kind_of(expression.right, schema), "list")
+            and kind_of(expression.right, schema) != "text"
+        ):
             raise problem(
-                "E301", f"`{operator}` takes a list", expression.right.span, "not a list", help='write `in ["a", "b"]`'
+                "E301",
+                f"`{operator}` takes a list",
+                expression.right.span,
+                "not a list",
+                help='write `in ["a", "b"]`',
             )
         return "bool"
     _operand(expression.left, schema, "number", operator)
@@ -484,6 +517,7 @@ def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
             f"a {_KINDS[left]} cannot be compared with a {_KINDS[right]}",
             expression.span,
             f"`{expression.operator}` between a {_KINDS[left]} and a {_KINDS[right]}",
+            help=_COMPARISON_HELP.get(left, ()) if right == "number" else (),
         )
     return "bool"
 

@@ -82,4 +82,3 @@ class Pretrained(Op):
     noun: ClassVar[str] = "model"
     target: str
     """A local folder, a hub id with an optional `@revision`, or a name that selrun makes itself (`nano`)."""
-

@@ -56,7 +56,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "if": Function(("bool", "any"), "any", "one value where a condition is true, else another", 3, 3),
     "coalesce": Function(("any",), "any", "the first value that is not null", 2, 99),
     "z": Function(("number",), "number", "standard score over all rows at that point", rowwise=False),
-    "rank": Function(("number",), "number", "rank over all rows, 1 the least; equal values share", rowwise=False),
+    "rank": Function(
+        ("number",), "number", "rank over all rows, 1 the least; equal values share", rowwise=False
+    ),
     "minmax": Function(("number",), "number", "scaled to 0 … 1 over all rows at that point", rowwise=False),
     "mean": Function(("number",), "number", "mean over all rows at that point", rowwise=False),
 }
@@ -150,7 +152,9 @@ def _membership(item: tree.Expr, where: tree.Expr) -> pl.Expr:
         return to_polars(item).is_in(literal(where))  # type: ignore[arg-type]
     if isinstance(item, tree.Text) and isinstance(where, tree.Name):
         return _contains(where, item)
-    return to_polars(where).list.contains(to_polars(item)) if not isinstance(item, tree.Text) else pl.lit(None)
+    return (
+        to_polars(where).list.contains(to_polars(item)) if not isinstance(item, tree.Text) else pl.lit(None)
+    )
 
 
 _OPERATORS: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {

@@ -121,7 +121,9 @@ class Rebuild:
         keys = {reference.key: self.visit(reference.key) for reference in op.references()}
         if all(old == new for old, new in keys.items()):
             return op
-        return op.model_copy(update={name: _repoint(getattr(op, name), keys) for name in type(op).model_fields})
+        return op.model_copy(
+            update={name: _repoint(getattr(op, name), keys) for name in type(op).model_fields}
+        )
 
 
 def _repoint(value: object, keys: Mapping[str, str]) -> object:

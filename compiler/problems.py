@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..dsl.diagnostic import Diagnostic, Label
+from ..dsl.diagnostic import Diagnostic, Label, nearest
 from ..dsl.tree import Span
 
 
@@ -47,12 +47,4 @@ def suggestion(name: str, scope: Iterable[str], what: str) -> tuple[str, ...]:
     if not known:
         return ()
     more = f" and {len(known) - 8} more" if len(known) > 8 else ""
-    return (f"there are {choices(known[:8])}{more}",)
-
-
-def nearest(name: str, scope: Iterable[str]) -> str | None:
-    """The one name that is a small slip away, if there is one."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, list(scope), n=1, cutoff=0.6)
-    return found[0] if found else None
+    return (f"there {'is' if len(known) == 1 else 'are'} {choices(known[:8])}{more}",)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..dsl import tree
 from ..dsl.diagnostic import Diagnostic
@@ -14,7 +15,7 @@ from .convert import Place, convert, kind_in_words
 from .facts import CardOf, Facts, TextOf, Unavailable
 from .graph import Graph, Node, Output
 from .op import Op, Train
-from .problems import Problem, problem, suggestion
+from .problems import Problem, choices, problem, suggestion
 from .schema import Schema
 from .scope import Bound, Defined, Flow, Scope
 from .steps import Steps
@@ -30,6 +31,10 @@ PARAMETER_TYPES: Mapping[str, object] = {
 """What a parameter may be declared as; `model`, `data`, `column` and `list` are bound as they are written."""
 
 BOUND_AS_WRITTEN = ("model", "data", "column", "list")
+MOST_STEPS = 10_000
+"""How many steps a recipe may have once `repeat` and methods are unrolled."""
+FOLLOW_FROM_OTHERS = ("E311", "E404")
+"""Problems that may only be there because an earlier step of the chain has one: a score or a model is missing."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,14 @@ def resolve(
     return Resolved(graph, tuple(unique.values()), resolver.parameters)
 
 
+class TooLarge(Exception):
+    """The recipe unrolls to more than can be planned; nothing after it is looked at."""
+
+    def __init__(self, diagnostic: Diagnostic):
+        super().__init__(diagnostic.headline)
+        self.diagnostic = diagnostic
+
+
 class Resolver:
     """Walks the statements of recipes and grows the graph."""
 
@@ -76,6 +89,8 @@ class Resolver:
         self.diagnostics: list[Diagnostic] = []
         self.parameters: dict[str, str] = {}
         self.calls: list[str] = []
+        self.resolved_steps = 0
+        self.named: dict[int, tuple[Bound, Flow]] = {}
         self.following: list[str] = []
         self.steps = Steps(self)
         self.library = Scope()
@@ -88,18 +103,22 @@ class Resolver:
         scope = Scope(self.library)
         start = len(self.outputs)
         self.given_parameters(source, scope)
-        for statement in source.recipe.statements:
-            self.guarded(self.statement, statement, scope, source)
+        try:
+            for statement in source.recipe.statements:
+                self.guarded(self.statement, statement, scope, source)
+        except TooLarge as found:
+            self.diagnostics.append(found.diagnostic)
         mine = self.outputs[start:]
         self.outputs[start:] = [replace(o, index=i, last=o is mine[-1]) for i, o in enumerate(mine)]
 
-    def guarded(self, resolve_part, *arguments) -> object | None:
-        """The result, or `None` after recording the problem."""
+    def guarded(self, resolve_part: Callable[..., object], part: Any, *arguments: Any) -> None:
+        """Resolves a part; a problem is recorded and ends this part alone."""
         try:
-            return resolve_part(*arguments)
+            resolve_part(part, *arguments)
         except Problem as found:
             self.diagnostics.append(found.diagnostic)
-            return None
+        except RecursionError:
+            self.diagnostics.append(_too_deep(part.span).diagnostic)
 
     def statement(self, statement: tree.Statement, scope: Scope, source: Source) -> None:
         match statement:
@@ -146,12 +165,19 @@ class Resolver:
         if name in scope.methods:
             first = scope.methods[name].method.name.span
             raise problem(
-                "E210", f"the method `{name}` is defined twice", method.name.span, "defined again",
-                also=[(first, "defined here first")], help="give one of them another name",
+                "E210",
+                f"the method `{name}` is defined twice",
+                method.name.span,
+                "defined again",
+                also=[(first, "defined here first")],
+                help="give one of them another name",
             )
         if name in VERBS:
             raise problem(
-                "E211", f"`{name}` is a verb of the language", method.name.span, "cannot name a method",
+                "E211",
+                f"`{name}` is a verb of the language",
+                method.name.span,
+                "cannot name a method",
                 help=f"use another name, such as `my_{name}`",
             )
         for parameter in method.params:
@@ -164,7 +190,11 @@ class Resolver:
         inside = Scope(scope)
         for parameter in method.params:
             inside.values[parameter.name.text] = Bound(
-                parameter.default or _stand_in(parameter), scope, None, parameter.type.text, parameter.name.span
+                parameter.default or _stand_in(parameter),
+                scope,
+                None,
+                parameter.type.text,
+                parameter.name.span,
             )
         if all(p.default is not None or p.type.text not in ("model", "data", "list") for p in method.params):
             self.calls.append(method.name.text)
@@ -177,9 +207,12 @@ class Resolver:
         """The body, so many times; a `let` in it may rebind a name of the enclosing block."""
         times = convert(repeat.times, Count, self.place(scope, Flow(None, Schema()), "`repeat`")).rows
         if times > 1000:
-            raise problem("E302", f"`repeat` cannot unroll {times} times", repeat.span, "too many", help="at most 1000")
+            raise problem(
+                "E302", f"`repeat` cannot unroll {times} times", repeat.span, "too many", help="at most 1000"
+            )
         for _ in range(times):
             for statement in repeat.body:
+                self.count(statement)
                 if isinstance(statement, tree.Let) and statement.name.text in scope.values:
                     rebound = scope.values[statement.name.text]
                     scope.values[statement.name.text] = replace(rebound, type="repeat")
@@ -193,16 +226,24 @@ class Resolver:
             if name not in declared:
                 help = suggestion(name, declared, "a parameter") or ("the recipe has no `param`",)
                 self.diagnostics.append(
-                    problem("E212", f"no parameter is called `{name}`", value.span, "unknown parameter", help=help).diagnostic
+                    problem(
+                        "E212", f"no parameter is called `{name}`", value.span, "unknown parameter", help=help
+                    ).diagnostic
                 )
 
     def parameter(self, parameter: tree.Param, scope: Scope, source: Source) -> None:
-        self.known_type(parameter)
         name = parameter.name.text
+        self.known_type(parameter)
         value = source.given.get(name, parameter.default)
         if value is None:
+            scope.values[name] = Bound(
+                _stand_in(parameter), scope, None, parameter.type.text, parameter.name.span
+            )
             raise problem(
-                "E303", f"the parameter `{name}` has no value", parameter.name.span, "no default",
+                "E303",
+                f"the parameter `{name}` has no value",
+                parameter.name.span,
+                "no default",
                 help=f"give one on the command line: `-p {name}=…`",
             )
         self.bind(parameter, value, scope, Scope(self.library), None)
@@ -214,14 +255,21 @@ class Resolver:
         """Binds a parameter after checking its value against its type."""
         kind, name = parameter.type.text, parameter.name.text
         if kind in PARAMETER_TYPES:
-            convert(value, PARAMETER_TYPES[kind], self.place(written_in, flow or Flow(None, Schema()), f"`{name}`"))
+            convert(
+                value,
+                PARAMETER_TYPES[kind],
+                self.place(written_in, flow or Flow(None, Schema()), f"`{name}`"),
+            )
         scope.values[name] = Bound(value, written_in, flow, kind, parameter.name.span)
 
     def known_type(self, parameter: tree.Param) -> None:
         if parameter.type.text not in (*PARAMETER_TYPES, *BOUND_AS_WRITTEN):
             known = sorted((*PARAMETER_TYPES, *BOUND_AS_WRITTEN))
             raise problem(
-                "E213", f"no type is called `{parameter.type.text}`", parameter.type.span, "unknown type",
+                "E213",
+                f"no type is called `{parameter.type.text}`",
+                parameter.type.span,
+                "unknown type",
                 help=suggestion(parameter.type.text, known, "a type"),
             )
 
@@ -230,20 +278,25 @@ class Resolver:
     def use(self, use: tree.Use, scope: Scope, source: Source) -> None:
         """Makes the methods and names of another recipe visible under its alias, or as they are."""
         path = _beside(source.name, use.path.value)
+        name = use.alias.text if use.alias else path
+        scope.modules[name] = Scope(self.library, unread=True)
         if path in self.following or path == source.name:
-            raise problem("E208", f"`{use.path.value}` uses itself", use.path.span, "a cycle of `use`",
-                          help="move what both need into a third file")
+            raise problem(
+                "E208",
+                f"`{use.path.value}` uses itself",
+                use.path.span,
+                "a cycle of `use`",
+                help="move what both need into a third file",
+            )
         answer = self.facts.ask(TextOf(path))
         if answer is None:
-            scope.modules.setdefault(use.alias.text if use.alias else path, Scope(self.library))
             return
         if isinstance(answer, Unavailable):
             raise problem(answer.code, answer.headline, use.path.span, "cannot be read", help=answer.help)
         assert isinstance(answer, str)
         module = self.module(path, answer)
-        if use.alias:
-            scope.modules[use.alias.text] = module
-        else:
+        scope.modules[name] = module
+        if use.alias is None:
             scope.values |= module.values
             scope.methods |= module.methods
 
@@ -280,13 +333,22 @@ class Resolver:
 
     def chain(self, chain: tree.Chain, scope: Scope, flow: Flow) -> Flow:
         """What flows out of the chain's last step; a step with a problem is reported and passed over."""
+        before = len(self.diagnostics)
         for step in chain.steps:
+            self.count(step)
             try:
                 flow = self.steps.step(step, scope, flow)
             except Problem as found:
-                self.diagnostics.append(found.diagnostic)
+                follows = len(self.diagnostics) > before and found.diagnostic.code in FOLLOW_FROM_OTHERS
+                self.diagnostics += () if follows else (found.diagnostic,)
                 flow = replace(self.input(flow), schema=replace(flow.schema, open=True))
         return flow
+
+    def count(self, part: tree.AnyStep | tree.Statement) -> None:
+        """Ends the whole recipe where `repeat` and methods unroll to more than can be planned."""
+        self.resolved_steps += 1
+        if self.resolved_steps > MOST_STEPS:
+            raise TooLarge(_too_many(part.span).diagnostic)
 
     def input(self, flow: Flow) -> Flow:
         """The flow itself, or the recipe's input where nothing was read yet."""
@@ -324,7 +386,10 @@ class Resolver:
                 return self.steps.hub(expression, scope, flow)
             case _:
                 raise problem(
-                    "E301", f"a dataset is wanted, not {kind_in_words(expression)}", expression.span, "not a dataset",
+                    "E301",
+                    f"a dataset is wanted, not {kind_in_words(expression)}",
+                    expression.span,
+                    "not a dataset",
                     help='write a chain in parentheses, a `let` name, or a file: `from "rows.jsonl"`',
                 )
 
@@ -332,17 +397,17 @@ class Resolver:
         bound = scope.value(name.text)
         if bound is None:
             raise problem(
-                "E205", f"no dataset is called `{name.text}`", name.span, "unknown dataset",
+                "E205",
+                f"no dataset is called `{name.text}`",
+                name.span,
+                "unknown dataset",
                 help=suggestion(name.text, scope.value_names(), "a name")
                 or (f'bind one first: `let {name.text} = load "rows.jsonl"`',),
             )
-        if name.text in self.following_names():
-            raise problem("E207", f"`{name.text}` is defined by itself", name.span, "recursion",
-                          help="a `let` may only use names bound before it")
-        return self.rows(bound.value, bound.scope, bound.flow or Flow(None, Schema()))
-
-    def following_names(self) -> tuple[str, ...]:
-        return ()
+        if id(bound) not in self.named:
+            flow = self.rows(bound.value, bound.scope, bound.flow or Flow(None, Schema()))
+            self.named[id(bound)] = bound, flow
+        return self.named[id(bound)][1]
 
     def model(self, expression: tree.Expr, scope: Scope, flow: Flow) -> Model:
         """The node of a model: a name, `model "id"`, or a noun that makes one."""
@@ -351,13 +416,18 @@ class Resolver:
                 return self.named_model(expression, scope, flow)
             case tree.Text():
                 return self.pretrained(expression.value, expression.value, expression.span)
-            case tree.Call(name=tree.Name(text="model"), arguments=[tree.Argument(value=tree.Text(value=target))]):
+            case tree.Call(
+                name=tree.Name(text="model"), arguments=[tree.Argument(value=tree.Text(value=target))]
+            ):
                 return self.pretrained(target, target, expression.span)
             case tree.Call():
                 return self.made_model(expression, scope, flow)
             case _:
                 raise problem(
-                    "E301", f"a model is wanted, not {kind_in_words(expression)}", expression.span, "not a model",
+                    "E301",
+                    f"a model is wanted, not {kind_in_words(expression)}",
+                    expression.span,
+                    "not a model",
                     help='write a name, `model "org/name"`, or `warmup(name, 5%)`',
                 )
 
@@ -371,14 +441,23 @@ class Resolver:
             return self.pretrained(target, name.text, name.span)
         if name.text in self.facts.api:
             raise problem(
-                "E405", f"`{name.text}` answers over an API, and no step here asks one", name.span, "an API model",
+                "E405",
+                f"`{name.text}` answers over an API, and no step here asks one",
+                name.span,
+                "an API model",
                 help="use a model whose weights can be loaded",
             )
         known = (*scope.value_names(), *self.facts.aliases)
         raise problem(
-            "E204", f"no model is called `{name.text}`", name.span, "unknown model",
-            help=(*suggestion(name.text, known, "a model"), f'add `let {name.text} = model "org/name"`, or '
-                  f"`--model {name.text}=FOLDER` on the command line"),
+            "E204",
+            f"no model is called `{name.text}`",
+            name.span,
+            "unknown model",
+            help=(
+                *suggestion(name.text, known, "a model"),
+                f'add `let {name.text} = model "org/name"`, or '
+                f"`--model {name.text}=FOLDER` on the command line",
+            ),
         )
 
     def pretrained(self, target: str, label: str, span: tree.Span) -> Model:
@@ -394,7 +473,10 @@ class Resolver:
         kind = self.catalogue.find("model", call.name.text)
         if kind is None:
             raise problem(
-                "E202", f"nothing called `{call.name.text}` makes a model", call.name.span, "unknown",
+                "E202",
+                f"nothing called `{call.name.text}` makes a model",
+                call.name.span,
+                "unknown",
                 help=suggestion(call.name.text, self.catalogue.nouns("model"), "a noun"),
             )
         flow = self.input(flow) if issubclass(kind, Train) else Flow(None, Schema())
@@ -412,8 +494,13 @@ class Resolver:
     def tokens(self, column: str, flow: Flow, span: tree.Span) -> str:
         """The hidden column of token counts that `tokens(…)` reads; the step that needs it adds it."""
         if flow.model is None:
-            raise problem("E404", "`tokens` needs a model's tokenizer", span, "no model was used before in this chain",
-                          help="put a step with `using` before it, or count `words(response)`")
+            raise problem(
+                "E404",
+                "`tokens` needs a model's tokenizer",
+                span,
+                "no model was used before in this chain",
+                help="put a step with `using` before it, or count `words(response)`",
+            )
         return f"@tokens.{column}"
 
     # Method calls
@@ -422,11 +509,18 @@ class Resolver:
         """The flow through a method's body, with its parameters bound to the arguments."""
         name = call.name.text
         found = self.find_method(name, scope)
+        if found is None and scope.is_unread(name):
+            return replace(flow, schema=replace(flow.schema, open=True))
         if found is None:
             raise self.unknown_method(call, scope)
         if name in self.calls:
-            raise problem("E207", f"`{name}` calls itself", call.name.span, "recursion",
-                          help="a recipe is finite: use `repeat` for a fixed number of rounds")
+            raise problem(
+                "E207",
+                f"`{name}` calls itself",
+                call.name.span,
+                "recursion",
+                help="a recipe is finite: use `repeat` for a fixed number of rounds",
+            )
         inside = Scope(found.scope)
         self.arguments(found.method, call, scope, flow, inside)
         self.calls.append(name)
@@ -435,7 +529,9 @@ class Resolver:
         finally:
             self.calls.pop()
 
-    def arguments(self, method: tree.Method, call: tree.Call, scope: Scope, flow: Flow, inside: Scope) -> None:
+    def arguments(
+        self, method: tree.Method, call: tree.Call, scope: Scope, flow: Flow, inside: Scope
+    ) -> None:
         declared = {p.name.text: p for p in method.params}
         given = _matched(call, list(declared), f"`{method.name.text}`")
         for name, parameter in declared.items():
@@ -446,8 +542,12 @@ class Resolver:
                 self.bind(parameter, parameter.default, inside, inside.parent or self.library, flow)
             else:
                 raise problem(
-                    "E303", f"`{method.name.text}` needs `{name}`", call.span, f"`{name}` is missing",
-                    help=f"add `{name} = …`", also=[(parameter.name.span, "declared here")],
+                    "E303",
+                    f"`{method.name.text}` needs `{name}`",
+                    call.span,
+                    f"`{name}` is missing",
+                    help=f"add `{name} = …`",
+                    also=[(parameter.name.span, "declared here")],
                 )
 
     def unknown_method(self, call: tree.Call, scope: Scope) -> Problem:
@@ -467,16 +567,51 @@ def _matched(call: tree.Call, names: Sequence[str], what: str) -> dict[str, tree
     for position, argument in enumerate(call.arguments):
         name = argument.name.text if argument.name else (names[position] if position < len(names) else None)
         if name is None:
-            raise problem("E304", f"{what} takes {len(names)} arguments", argument.value.span, "one too many",
-                          help=f"it takes {', '.join(names)}" if names else "leave it out")
+            raise problem(
+                "E304",
+                f"{what} takes {len(names) or 'no'} argument{'s' * (len(names) != 1)}",
+                argument.value.span,
+                "one too many",
+                help=f"it takes {choices(names)}" if names else "leave it out",
+            )
         if name not in names:
-            raise problem("E304", f"{what} has no parameter `{name}`", argument.name.span if argument.name else call.span,
-                          "unknown parameter", help=suggestion(name, names, "a parameter"))
+            raise problem(
+                "E304",
+                f"{what} has no parameter `{name}`",
+                argument.name.span if argument.name else call.span,
+                "unknown parameter",
+                help=suggestion(name, names, "a parameter"),
+            )
         if name in given:
-            raise problem("E304", f"{what} is given `{name}` twice", argument.value.span, "given again",
-                          help="leave one out")
+            raise problem(
+                "E304",
+                f"{what} is given `{name}` twice",
+                argument.value.span,
+                "given again",
+                help="leave one out",
+            )
         given[name] = argument.value
     return given
+
+
+def _too_deep(span: tree.Span) -> Problem:
+    return problem(
+        "E309",
+        "names stand for each other through too many levels",
+        span,
+        "here",
+        help="write the value itself, or load a saved file in between",
+    )
+
+
+def _too_many(span: tree.Span) -> Problem:
+    return problem(
+        "E310",
+        f"the recipe unrolls to more than {MOST_STEPS:,} steps",
+        span,
+        "this step is one too many",
+        help="repeat fewer times, or split the recipe into several",
+    )
 
 
 def _stand_in(parameter: tree.Param) -> tree.Expr:

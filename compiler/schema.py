@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ..dsl.tree import Span
 
 Kind = Literal["text", "number", "bool", "list", "vector", "label", "any"]
 
@@ -18,6 +21,8 @@ class Column:
     """`row`: every dataset has it; `file`: the file brought it; `step`: a step of the recipe added it."""
     better: Literal["high", "low"] | None = None
     """Of a score: which end is the best one."""
+    span: Span | None = field(default=None, compare=False, repr=False)
+    """Where the recipe writes the step that adds it."""
 
 
 ROW_COLUMNS = (

@@ -53,6 +53,8 @@ class Scope:
     values: dict[str, Bound] = field(default_factory=dict)
     methods: dict[str, Defined] = field(default_factory=dict)
     modules: dict[str, Scope] = field(default_factory=dict)
+    unread: bool = False
+    """Of a used recipe: its text is not known, so it may hold any name."""
 
     def chain(self) -> Iterator[Scope]:
         """This scope and those around it, nearest first."""
@@ -83,6 +85,11 @@ class Scope:
                 if name.startswith(f"{alias}."):
                     return module, name[len(alias) + 1 :]
         return None, name
+
+    def is_unread(self, name: str) -> bool:
+        """Whether a name may come from a used recipe whose text is not known."""
+        module, _ = self._module(name)
+        return module is not None and module.unread
 
     def method_names(self) -> list[str]:
         """Every method that can be called from here."""

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 ADDING = ("score", "judge", "tag", "embed", "generate", "cluster")
 SELECTING = ("top", "bottom", "sample", "dedup", "diversify")
 PLANNED = ("evaluate", "compare", "judge", "tag", "generate")
-CLAUSE_FIELDS: Mapping[str, str] = {"using": "using", "by": "by", "against": "against", "per": "per", "as": "name"}
+CLAUSE_FIELDS: Mapping[str, str] = {
+    "using": "using",
+    "by": "by",
+    "against": "against",
+    "per": "per",
+    "as": "name",
+}
 FILLED = frozenset(("spread", "name"))
 """Fields that the compiler fills itself."""
 
@@ -57,8 +63,13 @@ class Steps:
         match step:
             case tree.CallStep():
                 if step.clauses:
-                    raise problem("E306", "a method call takes no clauses", step.clauses[0].span, "a clause",
-                                  help="give it as an argument in the parentheses")
+                    raise problem(
+                        "E306",
+                        "a method call takes no clauses",
+                        step.clauses[0].span,
+                        "a clause",
+                        help="give it as an argument in the parentheses",
+                    )
                 return self.resolver.call(step.call, scope, self.resolver.input(flow))
             case tree.AlgebraStep():
                 return self.resolver.rows(step.value, scope, self.resolver.input(flow))
@@ -85,15 +96,22 @@ class Steps:
         """`from` and `load`: a file, a name, or a dataset."""
         source = self.only_thing(step, "a dataset")
         if flow.key is not None and step.verb.text == "load":
-            raise problem("E308", "`load` begins a chain", step.verb.span, "rows are piped in already",
-                          help='to combine datasets write `| (…) + (load "rows.jsonl")`')
+            raise problem(
+                "E308",
+                "`load` begins a chain",
+                step.verb.span,
+                "rows are piped in already",
+                help='to combine datasets write `| (…) + (load "rows.jsonl")`',
+            )
         self.allowed(step, ("as", "with"))
         shape = self.format_name(step)
         if isinstance(source, tree.Text):
             return self.load(source.value, shape, None, flow, source.span)
         return self.resolver.rows(source, scope, flow)
 
-    def load(self, source: str, shape: str | None, split: str | None, flow: Flow, span: tree.Span | None) -> Flow:
+    def load(
+        self, source: str, shape: str | None, split: str | None, flow: Flow, span: tree.Span | None
+    ) -> Flow:
         """The rows of a source; its columns are asked of the world."""
         real = source or self.resolver.facts.data
         answer = self.resolver.facts.ask(SchemaOf(real, shape, split)) if real else None
@@ -101,7 +119,9 @@ class Steps:
             raise problem(answer.code, answer.headline, span, "this dataset", help=answer.help)
         schema = Schema()
         if isinstance(answer, Columns):
-            schema = replace(schema.plus(*(c for c in answer.columns if schema.get(c.name) is None)), open=False)
+            schema = replace(
+                schema.plus(*(c for c in answer.columns if schema.get(c.name) is None)), open=False
+            )
         op = core.Load(source=source, shape=shape, split=split)
         title = f'from "{source}"' if source else "input"
         key = self.resolver.add(op, Flow(None, schema), schema, title, span)
@@ -112,8 +132,13 @@ class Steps:
         given = {a.name.text if a.name else "name": a.value for a in call.arguments}
         texts = {name: value.value for name, value in given.items() if isinstance(value, tree.Text)}
         if "name" not in texts or not set(texts) <= {"name", "split"} or len(texts) != len(given):
-            raise problem("E304", "`hub` takes a text and a split", call.span, "not understood",
-                          help='write `hub("org/name", split = "train")`')
+            raise problem(
+                "E304",
+                "`hub` takes a text and a split",
+                call.span,
+                "not understood",
+                help='write `hub("org/name", split = "train")`',
+            )
         return self.load(f"hub:{texts['name']}", None, texts.get("split", "train"), flow, call.span)
 
     def save(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
@@ -132,8 +157,13 @@ class Steps:
         value = clause.values[0]
         name = value.text if isinstance(value, tree.Name) else getattr(value, "value", "")
         if name not in known:
-            raise problem("E214", f"no format is called `{name}`", value.span, "unknown format",
-                          help=suggestion(str(name), known, "a format"))
+            raise problem(
+                "E214",
+                f"no format is called `{name}`",
+                value.span,
+                "unknown format",
+                help=suggestion(str(name), known, "a format"),
+            )
         return str(name)
 
     # Rows and columns
@@ -151,13 +181,20 @@ class Steps:
         self.allowed(step, ())
         for thing in step.things:
             if not isinstance(thing, tree.Assign):
-                raise problem("E306", "`derive` takes `name = expression`", thing.span, "no name",
-                              help="write `derive evol = complexity * quality`")
+                raise problem(
+                    "E306",
+                    "`derive` takes `name = expression`",
+                    thing.span,
+                    "no name",
+                    help="write `derive evol = complexity * quality`",
+                )
             flow, value = self.expression(thing.value, scope, flow, "`derive`", "any")
             name = thing.name.text
             self.free_column(name, flow.schema, thing.name.span, allow_step=True)
             op = core.Derive(name=name, value=value)
-            schema = flow.schema.plus(Column(name, _kind_of(value, flow.schema), "step"))
+            schema = flow.schema.plus(
+                Column(name, _kind_of(value, flow.schema), "step", span=thing.name.span)
+            )
             flow = self.added(op, flow, schema, f"derive {name} = {value.text}", thing.span)
         return flow
 
@@ -165,8 +202,13 @@ class Steps:
         self.allowed(step, ("by", "with"))
         flow = self.resolver.input(flow)
         if step.things:
-            raise problem("E306", "`sort` takes its order after `by`", step.things[0].span, "no `by`",
-                          help="write `sort by ifd`")
+            raise problem(
+                "E306",
+                "`sort` takes its order after `by`",
+                step.things[0].span,
+                "no `by`",
+                help="write `sort by ifd`",
+            )
         if self.clause(step, "by") is None:
             raise problem("E306", "`sort` needs an order", step.span, "no `by`", help="write `sort by ifd`")
         op = self.build(core.Sort, (), step.clauses, scope, flow, step.span)
@@ -198,13 +240,20 @@ class Steps:
         """`score`, `embed`, `cluster` …: one column for each noun."""
         flow = self.resolver.input(flow)
         if len(step.things) > 1 and self.clause(step, "as"):
-            raise problem("E306", "`as` names one column", step.span, f"{len(step.things)} columns",
-                          help="write a step for each")
+            raise problem(
+                "E306",
+                "`as` names one column",
+                step.span,
+                f"{len(step.things)} columns",
+                help="write a step for each",
+            )
         for thing in step.things or (None,):
             flow = self.add_column(step, thing, scope, flow)
         return flow
 
-    def add_column(self, step: tree.Step, thing: tree.Expr | tree.Assign | None, scope: Scope, flow: Flow) -> Flow:
+    def add_column(
+        self, step: tree.Step, thing: tree.Expr | tree.Assign | None, scope: Scope, flow: Flow
+    ) -> Flow:
         kind, arguments, span = self.noun(step, thing, scope)
         op, flow = self.built(kind, arguments, step, scope, flow, span)
         assert isinstance(op, Adds)
@@ -212,8 +261,21 @@ class Steps:
         self.free_column(name, flow.schema, span, allow_step=False)
         op = op.model_copy(update={"name": name})
         better = op.better if isinstance(op, Score) else None
-        schema = flow.schema.plus(Column(name, op.kind, "step", better))
+        schema = flow.schema.plus(Column(name, op.kind, "step", better, self.name_span(step, thing)))
         return self.added(op, flow, schema, _title(step, thing), span)
+
+    def name_span(self, step: tree.Step, thing: tree.Expr | tree.Assign | None) -> tree.Span:
+        """Where a step writes the name of the column that it adds."""
+        renamed = self.clause(step, "as")
+        if renamed:
+            return renamed.values[0].span
+        match thing:
+            case tree.Call():
+                return thing.name.span
+            case None:
+                return step.verb.span
+            case _:
+                return thing.span
 
     def selecting(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
         """`top`, `bottom`, `sample`, `dedup`, `diversify`: fewer rows, or rows marked for the next choice."""
@@ -232,7 +294,12 @@ class Steps:
         return self.added(op, flow, flow.schema.without_spread(), _title(step, thing), span)
 
     def spread(
-        self, kind: type[Op], arguments: Sequence[tree.Argument], step: tree.Step, scope: Scope, flow: Flow,
+        self,
+        kind: type[Op],
+        arguments: Sequence[tree.Argument],
+        step: tree.Step,
+        scope: Scope,
+        flow: Flow,
         span: tree.Span,
     ) -> Flow:
         """`diversify kmeans(100)`: the clusters mark the rows for the next choice."""
@@ -249,11 +316,20 @@ class Steps:
             name = tree.Name(scores[0].name, True, span=step.verb.span)
             return checked(name, self.resolver.place(scope, flow, f"`{step.verb.text}`"))
         if scores:
-            raise problem("E311", f"`{step.verb.text}` without `by` needs exactly one score", step.span,
-                          f"{len(scores)} scores are in scope",
-                          help=f"write `by` and one of {choices(s.name for s in scores)}")
-        raise problem("E311", f"`{step.verb.text}` without `by` needs a score", step.span, "no score is in scope",
-                      help="score the rows first, such as `score ifd using gpt2`, or write `by len(response)`")
+            raise problem(
+                "E311",
+                f"`{step.verb.text}` without `by` needs exactly one score",
+                step.span,
+                f"{len(scores)} scores are in scope",
+                help=f"write `by` and one of {choices(s.name for s in scores)}",
+            )
+        raise problem(
+            "E311",
+            f"`{step.verb.text}` without `by` needs a score",
+            step.span,
+            "no score is in scope",
+            help="score the rows first, such as `score ifd using gpt2`, or write `by len(response)`",
+        )
 
     # Nouns and fields
 
@@ -269,12 +345,17 @@ class Steps:
             return kind, (), step.span
         if not isinstance(thing, tree.Name | tree.Call):
             what = kind_in_words(thing) if not isinstance(thing, tree.Assign) else "an assignment"
-            raise problem("E306", f"`{verb}` takes a noun, not {what}", thing.span, "not a noun",
-                          help=suggestion("", self.resolver.catalogue.nouns(verb), "a noun"))
+            raise problem(
+                "E306",
+                f"`{verb}` takes a noun, not {what}",
+                thing.span,
+                "not a noun",
+                help=suggestion("", self.resolver.catalogue.nouns(verb), "a noun"),
+            )
         name = thing.text if isinstance(thing, tree.Name) else thing.name.text
         kind = self.find(verb, name)
         if kind is None:
-            raise self.noun_problem(verb, name, thing.span)
+            raise self.noun_problem(verb, name, (thing if isinstance(thing, tree.Name) else thing.name).span)
         return kind, thing.arguments if isinstance(thing, tree.Call) else (), thing.span
 
     def find(self, verb: str, noun: str) -> type[Op] | None:
@@ -296,8 +377,13 @@ class Steps:
         if kind is None:
             raise self.noun_problem(step.verb.text, None, step.span)
         if thing is None or isinstance(thing, tree.Assign):
-            raise problem("E303", f"`{step.verb.text}` needs an amount", step.span, "no amount",
-                          help=f"write `{step.verb.text} 5%` or `{step.verb.text} 1000`")
+            raise problem(
+                "E303",
+                f"`{step.verb.text}` needs an amount",
+                step.span,
+                "no amount",
+                help=f"write `{step.verb.text} 5%` or `{step.verb.text} 1000`",
+            )
         return kind, (tree.Argument(None, thing, span=thing.span),), step.span
 
     def noun_problem(self, verb: str, noun: str | None, span: tree.Span) -> Exception:
@@ -313,12 +399,22 @@ class Steps:
 
     def noun_missing(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
         thing = self.one_thing(step)
-        name = thing.text if isinstance(thing, tree.Name) else getattr(getattr(thing, "name", None), "text", None)
+        name = (
+            thing.text
+            if isinstance(thing, tree.Name)
+            else getattr(getattr(thing, "name", None), "text", None)
+        )
         raise self.noun_problem(step.verb.text, name, thing.span if thing else step.span)
 
     def built(
-        self, kind: type[Op], arguments: Sequence[tree.Argument], step: tree.Step, scope: Scope, flow: Flow,
-        span: tree.Span, given: Mapping[str, Any] | None = None,
+        self,
+        kind: type[Op],
+        arguments: Sequence[tree.Argument],
+        step: tree.Step,
+        scope: Scope,
+        flow: Flow,
+        span: tree.Span,
+        given: Mapping[str, Any] | None = None,
     ) -> tuple[Op, Flow]:
         """The operation of a step, and the flow with its model as the one used last."""
         flow = self.with_tokens(arguments, step.clauses, scope, flow)
@@ -327,8 +423,14 @@ class Steps:
         return op, flow.using(used)
 
     def build(
-        self, kind: type[Op], arguments: Sequence[tree.Argument], clauses: Clauses, scope: Scope, flow: Flow,
-        span: tree.Span, given: Mapping[str, Any] | None = None,
+        self,
+        kind: type[Op],
+        arguments: Sequence[tree.Argument],
+        clauses: Clauses,
+        scope: Scope,
+        flow: Flow,
+        span: tree.Span,
+        given: Mapping[str, Any] | None = None,
     ) -> Op:
         """An operation with every field checked."""
         fields = self.placed(kind, arguments, span) | self.from_clauses(kind, clauses, span)
@@ -346,7 +448,9 @@ class Steps:
             checked(replace(expression, quoted=expression.quoted), place)
         return convert(expression, annotation, place)
 
-    def placed(self, kind: type[Op], arguments: Sequence[tree.Argument], span: tree.Span) -> dict[str, tree.Expr]:
+    def placed(
+        self, kind: type[Op], arguments: Sequence[tree.Argument], span: tree.Span
+    ) -> dict[str, tree.Expr]:
         """The arguments in parentheses, by field."""
         from .resolve import _matched
 
@@ -357,8 +461,13 @@ class Steps:
         extra = [a for a in arguments if a.name is None][len(kind.positional) :]
         if extra:
             takes = ", ".join(kind.positional) or "nothing without a name"
-            raise problem("E304", f"`{kind.noun or kind.verb}` takes {len(kind.positional)} arguments without names",
-                          extra[0].value.span, "one too many", help=f"it takes {takes}; give others by name")
+            raise problem(
+                "E304",
+                f"`{kind.noun or kind.verb}` takes {len(kind.positional)} arguments without names",
+                extra[0].value.span,
+                "one too many",
+                help=f"it takes {takes}; give others by name",
+            )
         return given
 
     def from_clauses(self, kind: type[Op], clauses: Clauses, span: tree.Span) -> dict[str, tree.Expr]:
@@ -371,8 +480,13 @@ class Steps:
                 continue
             field = CLAUSE_FIELDS[clause.keyword]
             if field not in kind.model_fields:
-                raise problem("E306", f"{what} takes no `{clause.keyword}`", clause.span, "not for this operation",
-                              help=_takes(kind))
+                raise problem(
+                    "E306",
+                    f"{what} takes no `{clause.keyword}`",
+                    clause.span,
+                    "not for this operation",
+                    help=_takes(kind),
+                )
             fields[field] = clause.values[0]  # type: ignore[assignment]
         return fields
 
@@ -382,8 +496,13 @@ class Steps:
         for assign in clause.values:
             assert isinstance(assign, tree.Assign)
             if assign.name.text not in allowed:
-                raise problem("E304", f"{what} has no parameter `{assign.name.text}`", assign.name.span,
-                              "unknown parameter", help=suggestion(assign.name.text, allowed, "a parameter"))
+                raise problem(
+                    "E304",
+                    f"{what} has no parameter `{assign.name.text}`",
+                    assign.name.span,
+                    "unknown parameter",
+                    help=suggestion(assign.name.text, allowed, "a parameter"),
+                )
             found[assign.name.text] = assign.value
         return found
 
@@ -393,12 +512,21 @@ class Steps:
             values.setdefault("seed", self.resolver.seed)
         if "spread" in kind.model_fields:
             values["spread"] = flow.schema.spread
-        if "using" not in kind.model_fields or "using" in values or values.get("by") is not None and kind.verb != "diversify":
+        if (
+            "using" not in kind.model_fields
+            or "using" in values
+            or (values.get("by") is not None and kind.verb != "diversify")
+        ):
             return
         model = flow.model or self.default_model(kind, scope, flow, span)
         if model is None and kind.model_fields["using"].is_required():
-            raise problem("E404", f"`{kind.noun or kind.verb}` needs a model", span, "no model was used before in this chain",
-                          help="add `using` and a model, such as `using gpt2`")
+            raise problem(
+                "E404",
+                f"`{kind.noun or kind.verb}` needs a model",
+                span,
+                "no model was used before in this chain",
+                help="add `using` and a model, such as `using gpt2`",
+            )
         if model is not None:
             several = "tuple" in str(kind.model_fields["using"].annotation)
             values["using"] = (model,) if several else model
@@ -408,7 +536,9 @@ class Steps:
             return None
         return self.resolver.named_model(tree.Name(kind.default_model, False, span=span), scope, flow)
 
-    def validated(self, kind: type[Op], values: dict[str, Any], fields: Mapping[str, tree.Expr], span: tree.Span) -> Op:
+    def validated(
+        self, kind: type[Op], values: dict[str, Any], fields: Mapping[str, tree.Expr], span: tree.Span
+    ) -> Op:
         """The operation; what pydantic refuses is reported at the argument."""
         try:
             return kind(**values)
@@ -418,22 +548,41 @@ class Steps:
             what = f"`{kind.noun or kind.verb}`"
             place = fields[name].span if name in fields else span
             if first["type"] == "missing":
-                raise problem("E303", f"{what} needs `{name}`", place, f"`{name}` is missing",
-                              help=f"write `{kind.noun or kind.verb}({name} = …)`") from None
-            raise problem("E305", f"`{name}` of {what}: {_lower(first['msg'])}", place, "this value",
-                          help=_field_help(kind, name)) from None
+                raise problem(
+                    "E303",
+                    f"{what} needs `{name}`",
+                    place,
+                    f"`{name}` is missing",
+                    help=f"write `{kind.noun or kind.verb}({name} = …)`",
+                ) from None
+            raise problem(
+                "E305",
+                f"`{name}` of {what} {_refusal(first)}",
+                place,
+                "this value",
+                help=_field_help(kind, name),
+            ) from None
 
     # Parts of steps
 
-    def expression(self, expression: tree.Expr | tree.Assign, scope: Scope, flow: Flow, what: str, wants: Any) -> tuple[Flow, Expression]:
+    def expression(
+        self, expression: tree.Expr | tree.Assign, scope: Scope, flow: Flow, what: str, wants: Any
+    ) -> tuple[Flow, Expression]:
         """The checked expression, after adding the token counts that it reads."""
         if isinstance(expression, tree.Assign):
-            raise problem("E306", f"{what} takes an expression", expression.span, "an assignment",
-                          help="for equality write `==`")
+            raise problem(
+                "E306",
+                f"{what} takes an expression",
+                expression.span,
+                "an assignment",
+                help="for equality write `==`",
+            )
         flow = self.with_token_counts(expression, flow, scope)
         return flow, checked(expression, self.resolver.place(scope, flow, what), wants)
 
-    def with_tokens(self, arguments: Sequence[tree.Argument], clauses: Clauses, scope: Scope, flow: Flow) -> Flow:
+    def with_tokens(
+        self, arguments: Sequence[tree.Argument], clauses: Clauses, scope: Scope, flow: Flow
+    ) -> Flow:
         """The flow with the token counts that `by tokens(…)` reads."""
         for clause in clauses:
             if clause.keyword == "by":
@@ -443,7 +592,11 @@ class Steps:
     def with_token_counts(self, expression: tree.Expr, flow: Flow, scope: Scope) -> Flow:
         for call in _calls(expression, "tokens"):
             column = call.arguments[0].value if len(call.arguments) == 1 else None
-            if not isinstance(column, tree.Name) or column.text not in ("prompt", "response") or not flow.model:
+            if (
+                not isinstance(column, tree.Name)
+                or column.text not in ("prompt", "response")
+                or not flow.model
+            ):
                 continue
             name = f"@tokens.{column.text}"
             if flow.schema.get(name) is None:
@@ -464,13 +617,24 @@ class Steps:
     def only_thing(self, step: tree.Step, what: str) -> tree.Expr:
         thing = self.one_thing(step)
         if thing is None or isinstance(thing, tree.Assign):
-            raise problem("E306", f"`{step.verb.text}` needs {what}", step.span, "nothing there" if thing is None else "an assignment")
+            raise problem(
+                "E306",
+                f"`{step.verb.text}` needs {what}",
+                step.span,
+                "nothing there" if thing is None else "an assignment",
+                help=f"write `{step.verb.text} {_THINGS[what]}`",
+            )
         return thing
 
     def one_thing(self, step: tree.Step) -> tree.Expr | tree.Assign | None:
         if len(step.things) > 1:
-            raise problem("E306", f"`{step.verb.text}` takes one thing", step.things[1].span, "one too many",
-                          help="write a step for each")
+            raise problem(
+                "E306",
+                f"`{step.verb.text}` takes one thing",
+                step.things[1].span,
+                "one too many",
+                help="write a step for each",
+            )
         return step.things[0] if step.things else None
 
     def clause(self, step: tree.Step, keyword: str) -> tree.Clause | None:
@@ -479,8 +643,13 @@ class Steps:
     def allowed(self, step: tree.Step, keywords: Sequence[str]) -> None:
         for clause in step.clauses:
             if clause.keyword not in keywords:
-                raise problem("E306", f"`{step.verb.text}` takes no `{clause.keyword}`", clause.span, "not for this verb",
-                              help=f"it takes {choices(keywords)}" if keywords else "leave it out")
+                raise problem(
+                    "E306",
+                    f"`{step.verb.text}` takes no `{clause.keyword}`",
+                    clause.span,
+                    "not for this verb",
+                    help=f"it takes {choices(keywords)}" if keywords else "leave it out",
+                )
 
     def free_column(self, name: str, schema: Schema, span: tree.Span, *, allow_step: bool) -> None:
         """Refuses a name that is taken, so that no column of the file is ever lost."""
@@ -488,8 +657,20 @@ class Steps:
         if taken is None or (allow_step and taken.origin == "step"):
             return
         where = {"row": "every row has", "file": "the file has", "step": "an earlier step adds"}[taken.origin]
-        raise problem("E312", f"{where} a column `{name}` already", span, "the same name again",
-                      help=f"give it another name, such as `as {name}_2`" if not allow_step else "use another name")
+        raise problem(
+            "E312",
+            f"{where} a column `{name}` already",
+            span,
+            "the same name again",
+            help=f"give it another name, such as `as {name}_2`" if not allow_step else "use another name",
+        )
+
+
+_THINGS: Mapping[str, str] = {
+    "a dataset": '"rows.jsonl"',
+    "a text": '"chosen.jsonl"',
+    "a condition": "len(response) > 10",
+}
 
 
 def _calls(expression: tree.Expr, name: str) -> list[tree.Call]:
@@ -529,5 +710,20 @@ def _field_help(kind: type[Op], name: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+_REFUSALS: Mapping[str, str] = {
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be {le} or less",
+    "too_short": "needs {min_length} or more",
+    "too_long": "takes {max_length} or fewer",
+}
+
+
+def _refusal(error: Any) -> str:
+    """What pydantic refuses, in words."""
+    known = _REFUSALS.get(error["type"])
+    if known:
+        return known.format(**error.get("ctx", {}))
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"is refused: {reason[:1].lower()}{reason[1:]}"

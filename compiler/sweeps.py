@@ -108,7 +108,9 @@ def fold(graph: Graph, groups: list[Group], trace: Trace) -> list[Group]:
             kept.append(group)
             continue
         host.folded += group.asked
-        trace.did(FOLD, title, f"is read from the first part of the pass for `{graph[host.asked[0].node].title}`")
+        trace.did(
+            FOLD, title, f"is read from the first part of the pass for `{graph[host.asked[0].node].title}`"
+        )
     return kept
 
 

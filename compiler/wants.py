@@ -147,14 +147,5 @@ class Answered:
 
 
 Want: TypeAlias = (
-    Logprobs
-    | Entropies
-    | Hidden
-    | NextToken
-    | Tokens
-    | Gradient
-    | Scalar
-    | Embedding
-    | Generated
-    | Answered
+    Logprobs | Entropies | Hidden | NextToken | Tokens | Gradient | Scalar | Embedding | Generated | Answered
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -42,11 +41,25 @@ class Diagnostic:
         return next((label.span for label in self.labels if label.primary), self.labels[0].span)
 
 
-def near(name: str, choices: Iterable[str]) -> tuple[str, ...]:
-    """The one name that is a small slip away, or else up to eight of the choices."""
-    known = sorted(set(choices))
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return tuple(close) or tuple(known[:8])
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The one choice that is a small slip away, if there is one."""
+    most = max(1, len(name) // 3)
+    slips = [(slip_count(name, choice), abs(len(name) - len(choice)), choice) for choice in set(choices)]
+    near = [slip for slip in slips if slip[0] <= most and slip[0] < len(name)]
+    return min(near)[2] if near else None
+
+
+def slip_count(name: str, other: str) -> int:
+    """Letters left out, added, changed, or swapped with the next one that turn one name into the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(name, 1):
+        before, above, row = row, before, [i]
+        for j, b in enumerate(other, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            swapped = i > 1 and j > 1 and a == other[j - 2] and name[i - 2] == b
+            row.append(min(least, above[j - 2] + 1) if swapped else least)
+    return row[-1]
 
 
 def render(diagnostics: Sequence[Diagnostic], format: Format = "full") -> str:

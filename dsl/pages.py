@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
+FOLDER = Path(__file__).with_name("pages")
 CODE = re.compile(r"[EW]\d{3}")
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -24,8 +25,7 @@ class Example:
 
 def codes() -> list[str]:
     """Every code that has a page, in order."""
-    names = (entry.name.removesuffix(".md") for entry in files(__package__).joinpath("pages").iterdir())
-    return sorted(name for name in names if CODE.fullmatch(name))
+    return sorted(entry.stem for entry in FOLDER.glob("*.md") if CODE.fullmatch(entry.stem))
 
 
 def page(code: str) -> str:
@@ -33,7 +33,7 @@ def page(code: str) -> str:
     wanted = code.upper()
     if wanted not in codes():
         raise KeyError(code)
-    return files(__package__).joinpath("pages", f"{wanted}.md").read_text("utf-8")
+    return FOLDER.joinpath(f"{wanted}.md").read_text("utf-8")
 
 
 def examples(text: str) -> Iterator[Example]:

@@ -1,10 +1,11 @@
-"""Parses a recipe statement by statement: every mistake is located, and the good statements keep their trees."""
+"""Parses a recipe statement by statement: mistakes are located, and the good statements keep their trees."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from . import tree
@@ -21,9 +22,10 @@ DEEPEST = 150
 """How deep the parts of a statement may stand in each other."""
 
 WORDS = {
-    "VBAR": "`|`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`",
-    "COMMA": "`,`", "EQUAL": "`=`", "COLON": "`:`", "STRING": "a text", "NUMBER": "a number", "VERB": "a step",
-    "NAME": "a name", "FUNC": "a call", "NOUN": "a noun", "$END": "the end", "COMPARE": "a comparison",
+    "VBAR": "`|`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`",
+    "RBRACE": "`}`", "COMMA": "`,`", "EQUAL": "`=`", "COLON": "`:`", "STRING": "a text", "NUMBER": "a number",
+    "VERB": "a step", "NAME": "a name", "FUNC": "a call", "NOUN": "a noun", "$END": "the end",
+    "COMPARE": "a comparison",
 }  # fmt: skip
 SHOWN = (
     "NAME",
@@ -311,6 +313,8 @@ class Reader:
             return "minus needs blanks around it"
         if name := _called(self.tokens, token.start_pos or 0):
             return f"for a call write `{name}(` without a blank"
+        if before == "model" and token.type == "NAME":
+            return f'write a short name alone, `{token}`, or an id as a text, `model "org/name"`'
         if before is not None and before.type == "METHOD":
             return f"a method has parentheses: `method {token}() = …`"
         if token.type in ("NAME", "NOUN", "VERB") and "VBAR" in accepts:
@@ -390,8 +394,7 @@ def _bound(tokens: Sequence[Token]) -> set[str]:
 def _called(tokens: Sequence[Token], until: int) -> str | None:
     """The name just before a bracket after a blank, where that is what went wrong."""
     before = [t for t in tokens if (t.start_pos or 0) <= until]
-    pairs = zip(before, before[1:], strict=False)
-    names = [str(a) for a, b in pairs if a.type == "NAME" and b.type == "LPAR"]
+    names = [str(a) for a, b in pairwise(before) if a.type == "NAME" and b.type == "LPAR"]
     return names[-1] if names else None
 
 

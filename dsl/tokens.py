@@ -1,7 +1,7 @@
 """The tokens of a recipe: read by the grammar's lexer, then told apart by their place.
 
-A NAME where a step begins is a VERB, and a NAME before a text is a NOUN (`model "id"`); so verbs and nouns stay
-free as names of columns.
+A NAME where a step begins is a VERB, and a NAME before a text is a NOUN (`model "id"`); so verbs and nouns
+stay free as names of columns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def grammar() -> Lark:
     """The parser, from its cache where there is one."""
     from lark import Lark
 
-    text = files(__package__).joinpath("recipe.lark").read_text("utf-8")
+    text = Path(__file__).with_name("recipe.lark").read_text("utf-8")
     options = {"parser": "lalr", "lexer": "basic", "propagate_positions": True, "maybe_placeholders": False}
     try:
         return Lark(text, cache=str(_cache_file(text)), **options)  # type: ignore[arg-type]
@@ -142,16 +141,23 @@ def _reads_as_step(token: Token, next_type: str | None) -> bool:
 def statements(tokens: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
     """The tokens cut where a statement begins, so that a mistake spoils one statement and no other."""
     piece: list[Token] = []
-    depth = 0
+    opened: list[str] = []
     for at, token in enumerate(tokens):
-        starts = token.type in STATEMENT_STARTS and depth == 0 and not _continues(token, tokens, at)
-        if starts and piece:
-            yield tuple(piece)
-            piece = []
-        depth += (token.type in OPENERS) - (token.type in CLOSERS and depth > 0)
+        if _starts(token, opened) and not _continues(token, tokens, at):
+            if piece:
+                yield tuple(piece)
+            piece, opened = [], []
+        _track(token, None, opened)
         piece.append(token)
     if piece:
         yield tuple(piece)
+
+
+def _starts(token: Token, opened: Sequence[str]) -> bool:
+    """Whether a statement may begin here; no bracket but a brace can hold a whole one."""
+    if not opened:
+        return token.type in STATEMENT_STARTS
+    return token.type in STATEMENT_STARTS - {"FROM"} and "LBRACE" not in opened
 
 
 def _continues(token: Token, tokens: Sequence[Token], at: int) -> bool:

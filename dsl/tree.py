@@ -1,5 +1,7 @@
 """The tree of a recipe as it is written: every node knows its place, and equality looks at meaning alone."""
 
+# ruff: noqa: RUF009
+
 from __future__ import annotations
 
 from bisect import bisect_right

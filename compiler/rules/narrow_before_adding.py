@@ -79,9 +79,7 @@ def _swapped(graph: Graph, adding: Node, narrowing: Node) -> Graph:
     """The graph with the two in the other order: the key of the second stands for the new pair."""
     before = graph[adding.inputs[0]].schema
     assert before is not None and narrowing.schema is not None
-    early = replace(
-        narrowing, inputs=adding.inputs, schema=replace(before, spread=narrowing.schema.spread)
-    )
+    early = replace(narrowing, inputs=adding.inputs, schema=replace(before, spread=narrowing.schema.spread))
     late = replace(adding, inputs=(early.key,), schema=narrowing.schema)
     with_early = Graph({**graph.nodes, early.key: early}, graph.outputs)
     return with_early.replaced({narrowing.key: late})
