@@ -1,16 +1,12 @@
-"""peft adapters from a folder: what identifies one, and a model with one merged into its weights."""
+"""peft adapters from a folder, and what identifies one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-
-if TYPE_CHECKING:
-    import torch
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -27,30 +23,6 @@ def adapter_identity(folder: Path) -> str:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:32]
-
-
-def merge_adapter(base_target: str, adapter: Path, folder: Path, *, dtype: torch.dtype) -> None:
-    """The folder holds the base with the adapter added to its weights, and loads like any other model.
-
-    Raises ModelError E455 (no adapter) and E456 (it belongs to another base).
-    """
-    import torch
-    from peft import PeftModel
-
-    from .models import load
-    from .train import save
-    from .train_watch import undisturbed
-
-    _check(adapter)
-    with undisturbed(torch.device("cpu")):
-        loaded = load(base_target, dtype=dtype, device="cpu")
-        try:
-            merged = PeftModel.from_pretrained(
-                loaded.model, str(adapter), torch_device="cpu"
-            ).merge_and_unload()
-        except (ValueError, RuntimeError) as error:
-            raise _foreign(adapter, base_target, error) from error
-        save(merged, loaded.tokenizer, dtype, folder)
 
 
 def _check(folder: Path) -> None:
@@ -74,16 +46,3 @@ def _settings(folder: Path) -> dict[str, object]:
             f"`{folder / SETTINGS}` is no JSON",
             help="write the adapter again with peft's `save_pretrained`",
         ) from error
-
-
-def _foreign(adapter: Path, base: str, error: Exception) -> ModelError:
-    first = str(error).strip().splitlines()
-    trained_on = _settings(adapter).get("base_model_name_or_path")
-    return ModelError(
-        "E456",
-        f"the adapter `{adapter}` does not fit the model {base}",
-        notes=tuple(line.strip() for line in first[:2]),
-        help=f"use it on the model it was trained on: `{trained_on}`"
-        if trained_on
-        else "name the right model",
-    )

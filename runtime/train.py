@@ -7,16 +7,18 @@ import gc
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig, Trainer, TrainingArguments
+from transformers import AutoConfig, GenerationConfig, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from ..errors import DataError, ModelError
+from . import models, nano
+from .tokens import encode
 from .train_lora import merged, with_lora
 from .train_memory import Seats, free_memory, halved, out_of_memory, seats_for
 from .train_rows import UNLEARNT, Examples, Shuffled, collated, examples_of
@@ -25,18 +27,12 @@ from .train_watch import Progress, Watch, ignore_progress, newest_checkpoint, un
 if TYPE_CHECKING:
     import polars as pl
 
+    from ..compiler.facts import Card
     from ..compiler.op import TrainSpec
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 SAVE_EVERY = 600.0
 """Seconds between two checkpoints: what an interrupted fine-tune loses at most."""
-
-
-class Loaded(Protocol):
-    """A model and its tokenizer."""
-
-    model: Any
-    tokenizer: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +91,7 @@ def train(
     dtype: str | torch.dtype = torch.float32,
     progress: Progress = ignore_progress,
     name: str = "",
+    base_adapter: str | None = None,
     scratch: Path | None = None,
     save_every: float = SAVE_EVERY,
     free: int | None = None,
@@ -108,13 +105,12 @@ def train(
     Raises ModelError E450 (does not fit into memory, or `free` bytes) and E451 (diverges), DataError E452.
     """
     started, place, computed = time.monotonic(), torch.device(device), as_dtype(dtype)
-    load = functools.partial(_load, base_target, torch.float32 if spec.adapter == "none" else computed)
     with undisturbed(place):
-        loaded = load()
-        examples, skipped = _read(spec, frame, loaded)
-        pad = loaded.tokenizer.pad_token_id or 0
+        base = Base.of(base_target, base_adapter, torch.float32 if spec.adapter == "none" else computed)
+        examples, skipped = _read(spec, frame, base)
+        pad = base.tokenizer.pad_token_id or 0
         job = Job(spec, examples, pad, place, computed, name or base_target, progress, scratch, save_every)
-        facts = _tune(job, _seats(job, loaded.model, free), loaded, load, folder)
+        facts = _tune(job, _seats(job, base, free), base, folder)
     return replace(facts, skipped=skipped, seconds=time.monotonic() - started)
 
 
@@ -123,20 +119,42 @@ def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
 
 
-def _load(target: str, dtype: torch.dtype) -> Loaded:
-    from .models import load
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model to start from, known by its files; every attempt loads its weights anew."""
 
-    return load(target, dtype=dtype, device="cpu")
+    target: str
+    adapter: str | None
+    dtype: torch.dtype
+    tokenizer: Any
+    config: Any
+    card: Card
+
+    @classmethod
+    def of(cls, target: str, adapter: str | None, dtype: torch.dtype) -> Base:
+        """The base without its weights."""
+        tokenizer = models.load_tokenizer(target)
+        return cls(target, adapter, dtype, tokenizer, config_of(target), models.describe(target))
+
+    def load(self) -> Any:
+        """The model on the CPU, every weight to be trained."""
+        name = str(self.dtype).removeprefix("torch.")
+        model = models.load(self.target, dtype=name, device="cpu", adapter=self.adapter).model
+        return model.requires_grad_(True)
 
 
-def _read(spec: TrainSpec, frame: pl.DataFrame, loaded: Loaded) -> tuple[Examples, dict[str, int]]:
+def config_of(target: str) -> Any:
+    """The configuration of a model, without its weights."""
+    if target == nano.NAME:
+        return nano.nano_model().config
+    return AutoConfig.from_pretrained(models.found(target, weights=False), local_files_only=True)
+
+
+def _read(spec: TrainSpec, frame: pl.DataFrame, base: Base) -> tuple[Examples, dict[str, int]]:
     """The rows as token ids, and how many have none to learn, by reason."""
-    from .tokens import encode
-
-    context = getattr(loaded.model.config, "max_position_embeddings", None)
-    limit = min(spec.view.limit or math.inf, context or math.inf)
-    sequences = encode(replace(spec.view, limit=int(limit)), frame, loaded.tokenizer)
-    examples, skipped = examples_of(sequences, loaded.tokenizer.eos_token_id, limit)
+    limit = min((bound for bound in (spec.view.limit, base.card.context) if bound), default=None)
+    sequences = encode(spec.view, frame, base.tokenizer, base.card.context)
+    examples, skipped = examples_of(sequences, base.tokenizer.eos_token_id, limit)
     if len(examples):
         return examples, skipped
     raise DataError(
@@ -147,12 +165,10 @@ def _read(spec: TrainSpec, frame: pl.DataFrame, loaded: Loaded) -> tuple[Example
     )
 
 
-def _seats(job: Job, model: Any, free: int | None) -> Seats:
+def _seats(job: Job, base: Base, free: int | None) -> Seats:
     there = free_memory(job.device) if free is None else free
-    if free is None and job.device.type == "cpu":
-        there += model.get_memory_footprint()
     return seats_for(
-        model.config,
+        base.config,
         name=job.name,
         spec=job.spec,
         longest=job.examples.longest,
@@ -162,22 +178,20 @@ def _seats(job: Job, model: Any, free: int | None) -> Seats:
     )
 
 
-def _tune(job: Job, seats: Seats, loaded: Loaded, load: Callable[[], Loaded], folder: Path) -> TrainFacts:
+def _tune(job: Job, seats: Seats, base: Base, folder: Path) -> TrainFacts:
     """Trains, with half the rows at once whenever memory runs out."""
     while True:
         try:
             with tempfile.TemporaryDirectory(prefix="selrun-train-") as drafts:
-                return _run(job, seats, loaded, folder, job.scratch or Path(drafts))
+                return _run(job, seats, base, folder, job.scratch or Path(drafts))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             seats = _halved(job, seats, error)
         # Outside the `except`, whose traceback holds the tensors that filled the memory.
-        loaded.model = None
         gc.collect()
         if job.device.type == "cuda":
             torch.cuda.empty_cache()
-        loaded = load()
 
 
 def _halved(job: Job, seats: Seats, error: BaseException) -> Seats:
@@ -191,14 +205,15 @@ def _halved(job: Job, seats: Seats, error: BaseException) -> Seats:
     ) from error
 
 
-def _run(job: Job, seats: Seats, loaded: Loaded, folder: Path, drafts: Path) -> TrainFacts:
-    cached, checkpoint = loaded.model.config.use_cache, newest_checkpoint(drafts)
-    model = loaded.model if job.spec.adapter == "none" else with_lora(loaded.model, job.spec)
+def _run(job: Job, seats: Seats, base: Base, folder: Path, drafts: Path) -> TrainFacts:
+    model, checkpoint = base.load(), newest_checkpoint(drafts)
+    cached = model.config.use_cache
+    model = model if job.spec.adapter == "none" else with_lora(model, job.spec)
     watch = Watch(job.name, job.progress, job.save_every if job.scratch else None)
     trainer = Tuner(job, model, _arguments(job, seats, drafts), watch)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     model.config.use_cache = cached
-    save(merged(model), loaded.tokenizer, job.dtype, folder)
+    save(merged(model), base.tokenizer, job.dtype, folder)
     return TrainFacts(
         rows=len(job.examples),
         skipped={},

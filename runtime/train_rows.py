@@ -61,14 +61,14 @@ class Examples(Dataset[Example]):
         return int(self.lengths.sum())
 
 
-def example(ids: NDArray[np.int32], learnt: NDArray[np.bool_], end: int | None, limit: float) -> Example:
+def example(ids: NDArray[np.int32], learnt: NDArray[np.bool_], end: int | None, limit: int | None) -> Example:
     """The row with the end token after its response, unless it has one (chat templates) or was cut there."""
-    if end is None or len(ids) >= limit or ids[-1] == end:
+    if end is None or ids[-1] == end or (limit is not None and len(ids) >= limit):
         return Example(ids, learnt)
     return Example(np.append(ids, np.int32(end)), np.append(learnt, True))
 
 
-def examples_of(sequences: Sequences, end: int | None, limit: float) -> tuple[Examples, dict[str, int]]:
+def examples_of(sequences: Sequences, end: int | None, limit: int | None) -> tuple[Examples, dict[str, int]]:
     """The rows that have a token to learn, and how many have none, by reason."""
     kept: list[Example] = []
     skipped: Counter[str] = Counter()

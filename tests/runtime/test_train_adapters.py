@@ -10,8 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from selrun.errors import ModelError
-from selrun.runtime import models
-from selrun.runtime.adapters import adapter_identity, merge_adapter
+from selrun.runtime.adapters import adapter_identity
 from transformers import LlamaConfig, LlamaForCausalLM
 
 
@@ -53,23 +52,3 @@ def test_pickled_weights_are_refused(adapter: Path) -> None:
     with pytest.raises(ModelError) as raised:
         adapter_identity(adapter)
     assert raised.value.notes == ("`adapter_model.bin` can run code when it is read, so it is not",)
-
-
-def test_merged_weights_are_those_of_the_base_and_the_adapter(shared: Path, tmp_path: Path) -> None:
-    base, lora = shared / "models" / "tiny-llama", shared / "models" / "tiny-llama-lora"
-    merge_adapter(str(base), lora, tmp_path / "m", dtype=torch.float32)
-    before, after = (
-        models.load(str(f), dtype=torch.float32, device="cpu").model for f in (base, tmp_path / "m")
-    )
-    changed = {
-        name for name, weight in before.state_dict().items() if not weight.equal(after.state_dict()[name])
-    }
-    assert len(changed) == 4 * 4
-    assert all("self_attn" in name for name in changed)
-
-
-def test_an_adapter_of_another_model_is_an_error(adapter: Path, shared: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="does not fit the model") as raised:
-        merge_adapter(str(shared / "models" / "tiny-llama"), adapter, tmp_path / "m", dtype=torch.float32)
-    assert raised.value.code == "E456"
-    assert not (tmp_path / "m").exists()
