@@ -27,7 +27,7 @@ class Length(Score):
     positional = ("unit",)
     paper = "https://arxiv.org/abs/2402.04833"
     range = "0 or more"
-    missing = "no row"
+    missing = "in tokens, rows whose part is empty; otherwise none"
     conversations = "last: the last response, or the prompt before it"
     example = 'load "examples/tasks.jsonl" | score length(words) | top 5 by length'
 

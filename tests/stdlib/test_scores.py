@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from answers import NANO, given
 from pydantic import ValidationError
-from selrun.compiler.templates import ALPACA, BARE, VICUNA
+from selrun.compiler.templates import ALPACA, BARE, VICUNA, WIZARDLM_V1
 from selrun.compiler.wants import Logprobs, Tokens, View
 from selrun.stdlib.score.entropy import Entropy
 from selrun.stdlib.score.ifd import Ifd
@@ -57,6 +57,12 @@ def test_superfiltering_uses_the_bare_template():
 def test_faithful_ifd_has_the_authors_windows(fields: dict, limit: int, beside: int):
     alone = Ifd(using=NANO, faithful=True, **fields).requests()["alone"].view
     assert (alone.limit, alone.beside, alone.seam, alone.start) == (limit, beside, "joint", "tokenizer")
+
+
+def test_the_first_wizardlm_scripts_count_the_bare_instruction():
+    wanted = Ifd(using=NANO, faithful=True, template=WIZARDLM_V1).requests()
+    assert wanted["prompt"].view.template.without_input == "{instruction}"
+    assert wanted["alone"].view.template == WIZARDLM_V1
 
 
 def test_faithful_ifd_skips_rows_whose_parts_exceed_the_window_together():
