@@ -28,6 +28,7 @@ from .rows import Layout, Rows, read_rows, write_rows
 from .sources import Memory, ModelSource
 from .store import Store
 from .sweeping import SweepRun, meta_of, passes
+from .world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,10 @@ class Execution:
     store: Store
     engine: Engine
     listen: Listener
-    data: Any
-    """The recipe's input: a path, a URL, a frame or a list of rows."""
+    world: World
+    """What has been read of files and models."""
     dtype: str
     device: str
-    on_bad_row: Any = "stop"
     write_to: Callable[[str], Path] = Path
     """Where a path that a recipe names may be written; raises where it may not."""
     frames: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -84,6 +84,9 @@ class Execution:
     sweeps: dict[str, SweepFacts] = field(default_factory=dict)
     saved: dict[str, Path] = field(default_factory=dict)
     fits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    added: dict[str, pl.DataFrame] = field(default_factory=dict)
+    """Of every step that added a plain column: `@id` and the column."""
+    done: set[str] = field(default_factory=set)
 
     def run(self, before_sweeps: Callable[[], None] = lambda: None) -> None:
         """Runs every task; `before_sweeps` is called once, before the first one that needs a model."""
@@ -95,8 +98,17 @@ class Execution:
                     before_sweeps()
                     checked = True
                 self.task(task)
+                self.let_go(task)
         if not checked:
             before_sweeps()
+
+    def let_go(self, task: Task) -> None:
+        """Frees the rows that no later task reads; memory holds what is needed and no more."""
+        self.done.add(task.id if isinstance(task, Sweep) else task.node)
+        kept = {output.key for output in self.plan.graph.outputs}
+        waiting = {need for later in self.plan.tasks if _name(later) not in self.done for need in later.needs}
+        for key in [k for k in self.frames if k not in kept and k not in waiting]:
+            del self.frames[key]
 
     def task(self, task: Task) -> None:
         match task:
@@ -131,14 +143,12 @@ class Execution:
         self.note(key, node.title, "read", rows.frame.height + len(rows.skipped), rows.frame, started)
 
     def read(self, op: core.Load) -> Rows:
-        source = op.source or self.data
+        source = op.source or self.world.settings.source
         if source is None:
-            raise DataError("E501", "the recipe has no input", help="add `--data FILE`, or begin with `from \"FILE\"`")
-        if isinstance(source, str) and source.startswith("hub:"):
-            from .formats.hub import read_hub
-
-            return read_hub(source[4:], op.split or "train", shape=op.shape, on_bad_row=self.on_bad_row)
-        return read_rows(source, shape=op.shape, on_bad_row=self.on_bad_row)
+            raise DataError(
+                "E501", "the recipe has no input", help='add `--data FILE`, or begin with `from "FILE"`'
+            )
+        return self.world.rows(source, op.shape, op.split)
 
     def save(self, key: str) -> None:
         """Writes the rows at that point."""
@@ -160,6 +170,10 @@ class Execution:
         source = list(self.plan.graph.lineage(key))[-1]
         return self.inputs[source].layout
 
+    def result(self, key: str) -> pl.DataFrame:
+        """The dataset as a user sees it: the file's columns and those that the steps added."""
+        return self.frames[key].select(pl.exclude("^@.*$"))
+
     def added_columns(self, key: str) -> list[str]:
         """The columns that the steps added, in order."""
         schema = self.plan.graph[key].schema
@@ -176,6 +190,8 @@ class Execution:
         result = self.reduced(node, frame)
         self.frames[key] = result
         nulls = result[node.op.name].null_count() if isinstance(node.op, Adds) else 0
+        if isinstance(node.op, Adds | core.Derive) and not result.schema[node.op.name].is_nested():
+            self.added[key] = result.select("@id", node.op.name)
         dropped = _gone(frame, result, _reason(node)) if result.height < frame.height else None
         self.note(key, node.title, node.op.verb, frame.height, result, started, dropped=dropped, nulls=nulls)
 
@@ -227,11 +243,22 @@ class Execution:
         except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
             raise _op_failed(node, error) from error
         self.frames[key] = frame[picked.order]
-        dropped = frame.select("@id").with_columns(picked.reasons.alias("reason")).filter(pl.col("reason").is_not_null())
+        dropped = (
+            frame.select("@id")
+            .with_columns(picked.reasons.alias("reason"))
+            .filter(pl.col("reason").is_not_null())
+        )
         marks = _marks(frame, picked)
         self.note(
-            key, node.title, "pick", frame.height, self.frames[key], started,
-            dropped=dropped, marks=marks, notes=dict(picked.notes),
+            key,
+            node.title,
+            "pick",
+            frame.height,
+            self.frames[key],
+            started,
+            dropped=dropped,
+            marks=marks,
+            notes=dict(picked.notes),
         )
 
     def note(
@@ -280,7 +307,13 @@ class Execution:
         frame = self.frames[task.rows]
         source = self.model(task.model)
         run = SweepRun(
-            task, source, self.dtype, self.store, self.engine, self.spool, self.progress(task.id),
+            task,
+            source,
+            self.dtype,
+            self.store,
+            self.engine,
+            self.spool,
+            self.progress(task.id),
             self.store.memo("speed", self.speed_key(source)),
         )
         lacking = list(run.missing(frame))
@@ -292,7 +325,9 @@ class Execution:
                 run.run(view, those, rows)
         if run.tokens and run.seconds > 1:
             self.store.remember("speed", self.speed_key(source), run.tokens / run.seconds)
-        facts = SweepFacts(title, source.label, run.rows, run.tokens, run.seconds, frame.height - todo, run.failed)
+        facts = SweepFacts(
+            title, source.label, run.rows, run.tokens, run.seconds, frame.height - todo, run.failed
+        )
         self.sweeps[task.id] = facts
         self.listen(TaskDone(task.id, run.rows, run.tokens, run.seconds, facts.cached, run.failed))
 
@@ -321,6 +356,10 @@ class Execution:
 
     def warn(self, code: str, text: str) -> None:
         self.listen(Warned(code, text))
+
+
+def _name(task: Task) -> str:
+    return task.id if isinstance(task, Sweep) else task.node
 
 
 def algebra(left: pl.DataFrame, right: pl.DataFrame, operator: str) -> pl.DataFrame:

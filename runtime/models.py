@@ -31,7 +31,15 @@ FILES = (
     "2_Dense/*",
 )
 """What is fetched from the hub: weights in safetensors only, and no code."""
-IDENTIFYING = ("*.safetensors", "config.json", "tokenizer*", "vocab*", "merges.txt", "*/config.json")
+IDENTIFYING = (
+    "*.safetensors",
+    "config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "*/config.json",
+)
 
 
 class Memo(Protocol):

@@ -1,0 +1,46 @@
+"""Which devices this machine has, and the engine that uses them."""
+
+from __future__ import annotations
+
+from ..errors import ModelError
+from .engine import LocalEngine
+from .events import Listener
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def device_of(wanted: str | None) -> str:
+    """The device to run on: the one asked for, or CUDA, MPS, the CPU. Raises ModelError E439."""
+    import torch
+
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = wanted.partition(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        known = ", ".join(name for name, is_there in there.items() if is_there)
+        raise ModelError(
+            "E439",
+            f"this machine has no device `{wanted}`",
+            help=f"leave `--device` out, or take one of: {known}",
+        )
+    return wanted
+
+
+def dtype_of(wanted: str | None, device: str) -> str:
+    """float32, but bfloat16 on CUDA, unless something else was asked for. Raises ModelError E439."""
+    if wanted is None:
+        return "bfloat16" if device.startswith("cuda") else "float32"
+    if wanted not in DTYPES:
+        raise ModelError("E439", f"there is no dtype `{wanted}`", help=f"one of {', '.join(DTYPES)}")
+    return wanted
+
+
+def engine_for(device: str, workers: int | None, listen: Listener) -> LocalEngine:
+    """In this process on one device; one process for each of several GPUs, or as many as were asked for."""
+    import torch
+
+    devices = [device]
+    if device == "cuda" and torch.cuda.device_count() > 1:
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return LocalEngine(devices, workers=workers, listen=listen)
