@@ -22,6 +22,8 @@ from selrun.stdlib.score.perplexity import Perplexity
 models = pytest.importorskip("selrun.runtime.models")
 tokens = pytest.importorskip("selrun.runtime.tokens")
 forward = pytest.importorskip("selrun.runtime.forward")
+if not hasattr(forward, "sweep"):
+    pytest.skip("this version has no forward pass", allow_module_level=True)
 
 ROWS = 48
 
@@ -54,7 +56,7 @@ def column_of(op: Adds, rows: list[dict[str, Any]], model: Any) -> pl.Series:
 
 
 def asked(request: Any, frame: pl.DataFrame, model: Any) -> pl.Series:
-    sequences = tokens.encode(request.view, frame, model)
+    sequences = tokens.encode(request.view, frame, model.tokenizer, model.card.context)
     if isinstance(request.want, Tokens):
         return sequences.counts(request.want.span)
     blocks = list(forward.sweep(model, sequences, [request.want]))
