@@ -23,10 +23,6 @@ class Ask:
     want: Want
     read: Want
 
-    @property
-    def folded(self) -> bool:
-        return self.read is not self.want and self.read != self.want
-
 
 @dataclass(frozen=True, slots=True)
 class Scan:

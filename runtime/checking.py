@@ -2,66 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..compiler.aliases import builtin_aliases
-from ..compiler.check import Checked, check
-from ..compiler.facts import Answer, CardOf, Facts, Question, SchemaOf, TextOf, Unavailable
-from ..errors import ModelError
-from .model_names import model_names
-from .nearby import nearby_files
+from ..compiler.check import Checked
+from ..compiler.facts import Answer, CardOf, Columns, Question, SchemaOf, Unavailable
+from .nano import NAME as NANO
 from .peek import peek
+from .settings import Settings
+from .world import World
 
 
-def quick_check(
-    texts: Sequence[tuple[str, str]],
-    *,
-    data: str | None = None,
-    given: Mapping[str, str] | None = None,
-    models: Mapping[str, str] | None = None,
-) -> Checked:
-    """The problems of recipes and their graph; no model is loaded, no hub asked, no row read but the first."""
-    names = model_names(models or {}, [name for name, _ in texts])
-    facts = Facts(aliases=names, api=builtin_aliases()[1], data=data)
-    asked: set[Question] = set()
-    while True:
-        checked = check(texts, facts, given=given)
-        news = set(facts.open) - asked
-        asked |= news
-        answers = {question: answer for question in news if (answer := quick_answer(question)) is not None}
-        if not answers:
-            return checked
-        facts = Facts({**facts.answers, **answers}, facts.aliases, facts.api, facts.data)
+def quick_check(texts: Sequence[tuple[str, str]], settings: Settings | None = None) -> Checked:
+    """The problems of recipes and their graph; no model is loaded, no hub asked, no dataset read to its end."""
+    return Glance(settings or Settings()).compile(texts)
 
 
-def quick_answer(question: Question) -> Answer | None:
-    match question:
-        case TextOf(path):
-            return text_at(Path(path))
-        case SchemaOf():
-            return peek(question)
-        case CardOf(target):
-            return card_of(target)
+class Glance(World):
+    """The world as a glance shows it; about what takes longer a check says nothing."""
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self.seen: dict[SchemaOf, Columns | Unavailable | None] = {}
+
+    def may_answer(self, question: Question, data: bool, models: bool) -> bool:
+        match question:
+            case SchemaOf():
+                return data and self.glance(question) is not None
+            case CardOf(target):
+                return models and is_here(target)
+            case _:
+                return True
+
+    def answer(self, question: Question) -> Answer:
+        if isinstance(question, SchemaOf) and (seen := self.glance(question)) is not None:
+            return seen
+        return super().answer(question)
+
+    def glance(self, question: SchemaOf) -> Columns | Unavailable | None:
+        if question not in self.seen:
+            self.seen[question] = peek(question)
+        return self.seen[question]
 
 
-def text_at(path: Path) -> str | Unavailable:
-    """The text of a recipe that another one uses."""
-    try:
-        return path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        return Unavailable("E220", f"no recipe is at `{path}`", (nearby_files(path),))
-    except (OSError, UnicodeDecodeError) as error:
-        return Unavailable("E220", f"`{path}` cannot be read: {error}", ("check the file",))
-
-
-def card_of(target: str) -> Answer | None:
-    """What a local folder's files say of a model; a hub is not asked."""
-    from .models import describe
-
-    if target.startswith((".", "/", "~")) or Path(target).is_dir() or target == "nano":
-        try:
-            return describe(target)
-        except ModelError as error:
-            return Unavailable(error.code, error.headline, error.help)
-    return None
+def is_here(target: str) -> bool:
+    """Whether a model is made here or meant to lie in a local folder."""
+    return target == NANO or target.startswith((".", "/", "~")) or Path(target).is_dir()

@@ -24,7 +24,7 @@ from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, 
 from .fitting import fit
 from .models import identity
 from .passes import pass_key
-from .rows import Layout, Rows, read_rows, write_rows
+from .rows import Layout, Rows, write_rows
 from .sources import Memory, ModelSource
 from .store import Store
 from .sweeping import SweepRun, meta_of, passes

@@ -102,7 +102,7 @@ class SweepWorker:
                 found[want] = sequences.counts(want.span)
         columns = {ask: found[want] for ask, want in wants.items()}
         problems = list(sequences.problems)
-        return Answered(columns, {ask: problems for ask in wants}, problems, sum(b.tokens for b in blocks))
+        return Answered(columns, dict.fromkeys(wants, problems), problems, sum(b.tokens for b in blocks))
 
     def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:
         """Folded asks by their own view, where some rows could not be read from the longer one."""

@@ -1,0 +1,310 @@
+"""What exists: every operation and method, described from its own definition."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
+
+from ..compiler import core
+from ..compiler.catalogue import Catalogue, catalogue
+from ..compiler.op import Op, Request, Score
+from ..compiler.values import Count, Data, Expression, Model, Money, Share
+from ..compiler.wants import Template, Tokens
+from ..dsl import tree
+from ..dsl.words import VERBS
+
+NO_VALUE = "no value"
+TYPES: Mapping[Any, str] = {
+    Share: "share",
+    Count: "count",
+    Money: "money",
+    Model: "model",
+    Data: "dataset",
+    Expression: "expression",
+    Template: "template",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+}
+STAND_INS: Mapping[Any, Any] = {
+    Share: Share(fraction=__import__("decimal").Decimal("0.05")),
+    Count: Count(rows=10),
+    Model: Model(key="m", label="m"),
+    Data: Data(key="d", label="d"),
+    str: "text",
+    int: 10,
+    float: 0.5,
+    Expression: Expression(tree=None, text="x"),
+}
+CLAUSES = {"using": "using", "by": "by", "per": "per", "name": "as"}
+"""Fields that a clause fills, and the clause."""
+SET_BY_THE_COMPILER = ("spread",)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an operation or method, in the words of the language."""
+
+    name: str
+    type: str
+    default: str | None
+    """As a recipe would write it; `None` where a value must be given."""
+    doc: str
+    place: str
+    """`argument`, `with` or the clause that gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A verb with its noun, and what is to be known of it."""
+
+    verb: str
+    noun: str
+    title: str
+    text: str
+    parameters: tuple[Parameter, ...]
+    facts: tuple[tuple[str, str], ...]
+    """Direction, range, missing values, conversations, passes: what a reader looks for, in this order."""
+    example: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.verb} {self.noun}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the library."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    doc: str
+    text: str
+    """Its definition."""
+
+    @property
+    def title(self) -> str:
+        return first_sentence(self.doc)
+
+
+def operations(known: Catalogue | None = None) -> list[Operation]:
+    """All operations in the order of the verbs, then of the nouns."""
+    found = dict((known or catalogue()).ops)
+    found |= {(verb, ""): kind for verb, kind in built_in()}
+    order = {verb: number for number, verb in enumerate((*VERBS, "model"))}
+    names = sorted(found, key=lambda name: (order.get(name[0], len(order)), name[1]))
+    return [operation(verb, noun, found[verb, noun]) for verb, noun in names]
+
+
+def built_in() -> Iterator[tuple[str, type[Op]]]:
+    """The operations of the language itself, by verb."""
+    kinds = (core.Load, core.Filter, core.Derive, core.Sort, core.Without, core.Join, core.Save)
+    return ((kind.verb, kind) for kind in kinds)
+
+
+def operation(verb: str, noun: str, kind: type[Op]) -> Operation:
+    title, _, text = inspect.cleandoc(kind.__doc__ or "").partition("\n")
+    return Operation(
+        verb,
+        noun,
+        title.strip(),
+        text.strip(),
+        tuple(parameters(kind)),
+        tuple(facts(kind)),
+        textwrap.dedent(kind.example).strip(),
+    )
+
+
+# Parameters
+
+
+def parameters(kind: type[Op]) -> Iterator[Parameter]:
+    """The parameters that a recipe can give, those without a name first."""
+    docs = field_docs(kind)
+    fields = {name: f for name, f in kind.model_fields.items() if name not in SET_BY_THE_COMPILER}
+    order = sorted(fields, key=lambda n: kind.positional.index(n) if n in kind.positional else 99)
+    for name in order:
+        info = fields[name]
+        place = "argument" if name in kind.positional else CLAUSES.get(name, "with")
+        if kind.verb in VERBS and not kind.positional and not getattr(kind, "noun", ""):
+            place = CLAUSES.get(name, "argument")
+        yield Parameter(
+            "as" if name == "name" and place == "as" else name,
+            " ".join((type_words(info.annotation), *bounds(info.metadata))),
+            default_words(kind, name, info.default),
+            docs.get(name, ""),
+            place,
+        )
+
+
+def type_words(annotation: Any) -> str:
+    """The language's words for a type."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        parts = [type_words(part) for part in typing.get_args(annotation) if part is not type(None)]
+        return " or ".join(dict.fromkeys(parts))
+    if typing.get_origin(annotation) is Literal:
+        return " | ".join(str(value) for value in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {type_words(typing.get_args(annotation)[0])}s"
+    return TYPES.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
+
+
+def bounds(metadata: Iterable[Any]) -> Iterator[str]:
+    words = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}
+    for rule in metadata:
+        for name, word in words.items():
+            if hasattr(rule, name):
+                yield f"{word} {getattr(rule, name):g}"
+
+
+def default_words(kind: type[Op], name: str, default: Any) -> str | None:
+    """The default as a recipe writes it; `None` where there is none."""
+    if name == "name" and default == "" and getattr(kind, "noun", ""):
+        return kind.noun
+    match default:
+        case _ if default is PydanticUndefined:
+            return None
+        case None | "":
+            return NO_VALUE
+        case bool():
+            return str(default).lower()
+        case Template():
+            return default.name
+        case float():
+            return f"{default:g}"
+        case _:
+            return str(default)
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """The text under each field, the nearest class first."""
+    docs: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        if issubclass(owner, Op):
+            docs |= class_docs(owner.__module__).get(owner.__name__, {})
+    return docs
+
+
+@cache
+def class_docs(module: str) -> dict[str, dict[str, str]]:
+    """Of each class of a module the texts under its fields."""
+    try:
+        text = inspect.getsource(sys.modules[module])
+    except OSError:
+        return {}
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    return {node.name: dict(texts_under(node.body)) for node in classes}
+
+
+def texts_under(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for field, below in zip(body, body[1:], strict=False):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                yield name, " ".join(text.split())
+
+
+# Facts
+
+
+def facts(kind: type[Op]) -> Iterator[tuple[str, str]]:
+    """What else a reader wants to know, named."""
+    if issubclass(kind, Score):
+        yield "best", "the highest values" if kind.better == "high" else "the lowest values"
+        yield "range", kind.range
+        yield "no value", kind.missing
+        yield "conversations", kind.conversations
+    if wants := list(passes(kind)):
+        yield "asks a model for", "; ".join(wants)
+    if kind.default_model:
+        yield "model without `using`", f"the one used before in the chain, else `{kind.default_model}`"
+    yield "depends on", dependence(kind)
+    if kind.paper:
+        yield "paper", kind.paper
+
+
+def dependence(kind: type[Op]) -> str:
+    """What the result for one row depends on."""
+    rows = "that row alone" if kind.rowwise else "all rows at that point"
+    return f"{rows}, and on the seed" if kind.random else rows
+
+
+def passes(kind: type[Op]) -> Iterator[str]:
+    """What it asks of a pass over a row with its defaults, in words."""
+    values = {name: stand_in(f.annotation) for name, f in kind.model_fields.items() if f.is_required()}
+    values |= {"using": STAND_INS[Model]} if "using" in kind.model_fields else {}
+    try:
+        wanted = kind(**values).requests().values()
+    except (ValidationError, AttributeError, TypeError):
+        return
+    yield from dict.fromkeys(want_words(request) for request in wanted)
+
+
+def stand_in(annotation: Any) -> Any:
+    """A value of a type, to look at what an operation would ask."""
+    options = typing.get_args(annotation) or (annotation,)
+    return next((STAND_INS[option] for option in options if option in STAND_INS), None)
+
+
+def want_words(request: Request) -> str:
+    want = type(request.want).__name__.lower()
+    span = getattr(request.want, "span", "")
+    shown = " and ".join(request.view.parts)
+    forward = " (tokenizer only)" if isinstance(request.want, Tokens) else ""
+    return f"{want}{f' of the {span}' if span else ''} given {shown}{forward}".replace(" of the whole", "")
+
+
+# Methods
+
+
+def methods(known: Catalogue | None = None) -> list[Method]:
+    """The methods of the library, by name."""
+    texts = (known or catalogue()).methods
+    return [method for name in sorted(texts) for method in methods_in(name, texts[name])]
+
+
+def methods_in(name: str, text: str) -> Iterator[Method]:
+    from ..dsl.parse import parse
+
+    for statement in parse(tree.Source(f"{name}.sel", text)).recipe.statements:
+        if isinstance(statement, tree.Method):
+            given = tuple(method_parameter(parameter) for parameter in statement.params)
+            yield Method(statement.name.text, given, (statement.doc or "").strip(), definition(statement))
+
+
+def method_parameter(parameter: tree.Param) -> Parameter:
+    from ..dsl.format import format_expression
+
+    default = format_expression(parameter.default) if parameter.default is not None else None
+    return Parameter(parameter.name.text, parameter.type.text, default, parameter.doc or "", "argument")
+
+
+def definition(method: tree.Method) -> str:
+    """The method as it is written, without its header."""
+    return method.span.text.strip()
+
+
+def first_sentence(text: str) -> str:
+    """The text up to its first full stop at the end of a line or before a blank and a capital."""
+    flat = " ".join(text.split())
+    for at, character in enumerate(flat):
+        if character == "." and (
+            at + 1 == len(flat) or (flat[at + 1] == " " and flat[at + 2 : at + 3].isupper())
+        ):
+            if not flat[:at].endswith(("et al", "vs", "e.g", "i.e")):
+                return flat[: at + 1]
+    return flat

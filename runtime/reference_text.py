@@ -1,0 +1,125 @@
+"""How operations and methods are shown in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from ..dsl.words import VERBS
+from .nearby import nearby_words
+from .options import UsageError
+from .reference import NO_VALUE, Method, Operation, Parameter, methods, operations
+
+WIDTH = 100
+VERBS_AND_MORE = {**VERBS, "model": "makes a model; used after `using` and `let`"}
+
+
+def operations_text() -> str:
+    """Every verb with its nouns, a line each."""
+    found = operations()
+    lines: list[str] = []
+    for verb, does in VERBS_AND_MORE.items():
+        mine = [each for each in found if each.verb == verb]
+        title = f"{verb:<11} {does}"
+        if not mine and verb != "load":
+            title += " (nothing installed)"
+        lines.append(title)
+        lines += [f"  {each.noun:<11} {shortened(each.title)}" for each in mine if each.noun]
+    more = "`selrun ops NOUN` describes one; `selrun methods` lists the methods"
+    return "\n".join([*lines, "", more])
+
+
+def shortened(text: str) -> str:
+    return textwrap.shorten(text, WIDTH - 14, placeholder=" …")
+
+
+def operation_text(operation: Operation) -> str:
+    """All that is known of one operation."""
+    lines = [operation.name, "", *wrapped(operation.title), *paragraphs(operation.text)]
+    if operation.parameters:
+        lines += ["", "parameters", *parameter_lines(operation.parameters)]
+    if operation.facts:
+        width = max(len(name) for name, _ in operation.facts)
+        lines += [""]
+        for name, value in operation.facts:
+            lines += wrapped(value, f"{name:<{width}}  ", " " * (width + 2))
+    if operation.example:
+        lines += ["", "example", *(f"  {line}" for line in operation.example.splitlines())]
+    return "\n".join(lines)
+
+
+def parameter_lines(parameters: Sequence[Parameter]) -> Iterator[str]:
+    width = max(len(usage(parameter)) for parameter in parameters)
+    for parameter in parameters:
+        facts = f"{parameter.type}; {default_text(parameter)}"
+        yield f"  {usage(parameter):<{width}}  {facts}"
+        if parameter.doc:
+            yield from wrapped(parameter.doc, " " * (width + 4), " " * (width + 4))
+
+
+def usage(parameter: Parameter) -> str:
+    """How the parameter is given: by place, after a clause, or named."""
+    match parameter.place:
+        case "argument":
+            return parameter.name
+        case "with":
+            return f"with {parameter.name} ="
+        case clause:
+            return f"{clause} …"
+
+
+def default_text(parameter: Parameter) -> str:
+    if parameter.default == NO_VALUE:
+        return "may be left out"
+    if parameter.default is not None:
+        return f"{parameter.default} if not given"
+    match parameter.place:
+        case "using":
+            return "the model used last in the chain if not given"
+        case "by":
+            return "the only score in scope if not given"
+        case _:
+            return "must be given"
+
+
+def methods_text(found: Sequence[Method]) -> str:
+    """Every method with its parameters and the first sentence of its header."""
+    lines: list[str] = []
+    for method in found:
+        lines += [signature(method), *wrapped(method.title, "  ", "  ")]
+    return "\n".join([*lines, "", "`selrun methods NAME` shows all of one"])
+
+
+def method_text(method: Method) -> str:
+    """The header, the parameters and the definition of a method."""
+    lines = [signature(method), "", *wrapped(method.doc)]
+    if method.parameters:
+        lines += ["", "parameters", *parameter_lines(method.parameters)]
+    return "\n".join([*lines, "", "definition", *(f"  {line}" for line in method.text.splitlines())])
+
+
+def signature(method: Method) -> str:
+    """`cherry(m, keep = 5%)`."""
+    given = (p.name if p.default is None else f"{p.name} = {p.default}" for p in method.parameters)
+    return f"{method.name}({', '.join(given)})"
+
+
+def unknown_operation(name: str) -> UsageError:
+    """The error for a noun that nothing has; methods and verbs are looked at too."""
+    if name in {method.name for method in methods()}:
+        return UsageError(f"`{name}` is a method", f"see `selrun methods {name}`")
+    known = [each.noun or each.verb for each in operations()]
+    return UsageError(f"no operation is called `{name}`", nearby_words(name, known, "an operation"))
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    for paragraph in text.split("\n\n") if text else ():
+        yield ""
+        yield from wrapped(paragraph)
+
+
+def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    return textwrap.wrap(
+        " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip

@@ -1,0 +1,281 @@
+"""Looks ahead: what a plan would do on this data, with this store, before any of it is done.
+
+Steps that need no model are carried out; sweeps are compared with the store, row by row; tokens are counted on a
+seeded sample; seconds come from the last run of the model on this machine, or from a pilot of 64 rows, whose
+answers are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from ..compiler.check import Checked
+from ..compiler.cost import Estimate, Rows, rows_after
+from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_text, rules_text, task_key
+from ..compiler.lower import lower
+from ..compiler.op import Train
+from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
+from .events import ignore
+from .execute import Execution
+from .fitting import KIND, fit_key
+from .run import Texts, compile_recipes, execution, model_notes
+from .settings import Settings
+from .sources import ModelSource
+from .sweeping import SweepRun, passes
+from .world import World
+
+PILOT = 64
+"""Rows of the sample whose tokens are counted and, with a pilot, run."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What recipes will do: a text to print, the plan, and the estimates behind it."""
+
+    text: str
+    plan: Plan
+    estimates: dict[str, Estimate]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.text)}</pre>"
+
+
+def explain(
+    texts: Texts,
+    settings: Settings,
+    *,
+    stage: Stage = "plan",
+    why: bool = False,
+    format: str = "text",
+    pilot: bool = True,
+) -> Explanation:
+    """What the recipes will do, without doing it. Raises what `execute` would raise before its first sweep."""
+    world = World(settings)
+    checked = compile_recipes(texts, settings, world)
+    plan = lower(checked.graph, rules=settings.rules)
+    estimates: dict[str, Estimate] = {}
+    if (stage == "plan" and settings.data is not None) or _loads(plan):
+        estimates = Survey(execution(plan, settings, world, ignore), pilot).estimates()
+    return Explanation(rendered(checked, plan, estimates, world, stage, why, format), plan, estimates)
+
+
+def explain_text(
+    texts: Texts,
+    settings: Settings,
+    *,
+    stage: Stage = "plan",
+    why: bool = False,
+    format: str = "text",
+    pilot: bool = True,
+) -> str:
+    """The text of an explanation."""
+    return explain(texts, settings, stage=stage, why=why, format=format, pilot=pilot).text
+
+
+def _loads(plan: Plan) -> bool:
+    """Whether every dataset that the plan reads is named in the recipes themselves."""
+    scans = [plan.graph[task.node].op for task in plan.tasks if isinstance(task, Scan)]
+    return bool(scans) and all(getattr(op, "source", "") for op in scans)
+
+
+def rendered(
+    checked: Checked,
+    plan: Plan,
+    estimates: dict[str, Estimate],
+    world: World,
+    stage: Stage,
+    why: bool,
+    format: str,
+) -> str:
+    """One stage in one form."""
+    if format == "dot":
+        return graph_dot(checked.graph if stage in ("recipe", "graph") else plan.graph)
+    if format == "json":
+        return plan_json(plan, estimates)
+    match stage:
+        case "recipe":
+            from ..dsl.format import format_recipe
+
+            return "\n".join(format_recipe(recipe).rstrip() for recipe in checked.recipes)
+        case "graph":
+            return graph_text(checked.graph)
+        case "rules":
+            return f"{rules_text(plan, why=why)}\n\n{graph_text(plan.graph)}"
+        case "plan":
+            return plan_text(plan, estimates, why=why, notes=tuple(model_notes(plan, world)))
+
+
+class Survey:
+    """Walks a plan as far as it can without a model pass."""
+
+    def __init__(self, run: Execution, pilot: bool):
+        self.run, self.pilot = run, pilot
+        self.plan = run.plan
+        self.found: dict[str, Estimate] = {}
+        self.rows: dict[str, Rows] = {}
+        self.unready: set[str] = set()
+        """Sweeps and models whose answers are not all there, and what depends on them."""
+
+    def estimates(self) -> dict[str, Estimate]:
+        """What every task takes."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="selrun-") as spool:
+            self.run.spool = Path(spool)
+            for task in self.plan.tasks:
+                self.found[task_key(task)] = self.task(task)
+        return self.found
+
+    def task(self, task: Task) -> Estimate:
+        match task:
+            case Scan():
+                self.run.scan(task.node)
+                return self.known(task.node)
+            case Sweep():
+                return self.sweep(task)
+            case Fit():
+                return self.fit(task)
+            case Write():
+                node = self.plan.graph[task.node]
+                return self.passed_on(task.node, node.inputs[0])
+            case Reduce() | Pick():
+                return self.step(task)
+
+    def known(self, key: str) -> Estimate:
+        self.rows[key] = Rows(self.run.frames[key].height)
+        return Estimate(self.rows[key])
+
+    def passed_on(self, key: str, source: str) -> Estimate:
+        """A step that leaves the rows as they are."""
+        if source in self.run.frames:
+            self.run.frames[key] = self.run.frames[source]
+        self.rows[key] = self.rows[source]
+        return Estimate(self.rows[key])
+
+    def step(self, task: Reduce | Pick) -> Estimate:
+        """Carried out where all is known, else guessed from its parameters."""
+        node = self.plan.graph[task.node]
+        if any(need in self.unready for need in task.needs):
+            self.unready.add(task.node)
+            self.rows[task.node] = rows_after(node, self.rows[node.inputs[0]])
+            return Estimate(self.rows[task.node])
+        self.run.task(task)
+        return self.known(task.node)
+
+    def sweep(self, task: Sweep) -> Estimate:
+        rows = self.rows[task.rows]
+        if task.rows not in self.run.frames or task.model in self.unready:
+            self.unready.add(task.id)
+            return self.unseen(task, rows)
+        frame = self.run.frames[task.rows]
+        source = self.run.model(task.model)
+        run = SweepRun(
+            task, source, self.run.dtype, self.run.store, self.run.engine, self.run.spool, ignore_progress
+        )
+        lacking = list(run.missing(frame))
+        todo = sum(part.height for _, part in lacking)
+        if not todo:
+            return Estimate(rows, 0, 0, 0.0)
+        self.unready.add(task.id)
+        tokens = sum(self.tokens(task, source, part) for _, part in lacking) if task.forwards else 0
+        return Estimate(rows, todo, tokens, self.seconds(task, source, run, lacking, tokens))
+
+    def unseen(self, task: Sweep, rows: Rows) -> Estimate:
+        """A sweep whose rows or model do not exist yet."""
+        frame = self.run.frames.get(task.rows)
+        base = self.base_of(task.model)
+        if frame is None or base is None:
+            return Estimate(rows, rows.count, note="depends on scores that do not exist yet")
+        tokens = self.tokens(task, base, frame)
+        speed = self.run.store.memo("speed", self.run.speed_key(base))
+        seconds = tokens / speed if isinstance(speed, float) else None
+        return Estimate(rows, rows.count, tokens, seconds)
+
+    def base_of(self, key: str) -> ModelSource | None:
+        """The model itself, or the one it is trained from; their tokens and speed are the same."""
+        op = self.plan.graph[key].op
+        if isinstance(op, Train):
+            return self.base_of(op.spec().base.key)
+        return self.run.model(key)
+
+    def tokens(self, task: Sweep, source: ModelSource, frame: pl.DataFrame) -> int:
+        """Tokens of the rows, from a seeded sample of 64."""
+        from .models import describe, load_tokenizer
+        from .tokens import encode
+
+        sample = frame.sample(min(PILOT, frame.height), seed=0)
+        base = self.base_of(task.model) or source
+        sequences = encode(task.view, sample, load_tokenizer(base.target), describe(base.target).context)
+        return round(int(sequences.offsets[-1]) / max(sample.height, 1) * frame.height)
+
+    def seconds(
+        self,
+        task: Sweep,
+        source: ModelSource,
+        run: SweepRun,
+        lacking: Sequence[tuple[tuple, pl.DataFrame]],
+        tokens: int,
+    ) -> float | None:
+        """From the speed of the last run, or of a pilot on the first rows that are missing."""
+        if not task.forwards:
+            return 0.0
+        key = self.run.speed_key(source)
+        speed = self.run.store.memo("speed", key)
+        if not isinstance(speed, float) and self.pilot:
+            speed = self.piloted(task, run, lacking)
+            if speed:
+                self.run.store.remember("speed", key, speed)
+        return tokens / speed if isinstance(speed, float) and speed else None
+
+    def piloted(
+        self, task: Sweep, run: SweepRun, lacking: Sequence[tuple[tuple, pl.DataFrame]]
+    ) -> float | None:
+        """Tokens a second of 64 rows; their answers stay in the store."""
+        asks, frame = max(lacking, key=lambda pair: pair[1].height)
+        sample = frame.sample(min(PILOT, frame.height), seed=0)
+        halves = sample[: sample.height // 2], sample[sample.height // 2 :]
+        for view, those in passes(task.view, asks)[:1]:
+            run.run(view, those, halves[0])
+            warm = replace(run, rows=0, tokens=0, seconds=0.0, failed=0)
+            warm.run(view, those, halves[1])
+            return warm.tokens / warm.seconds if warm.seconds else None
+        return None
+
+    def fit(self, task: Fit) -> Estimate:
+        node = self.plan.graph[task.node]
+        assert isinstance(node.op, Train)
+        source = node.inputs[0]
+        if any(need in self.unready for need in task.needs) or source not in self.run.frames:
+            self.unready.add(task.node)
+            return Estimate(rows_after(node, self.rows[source]), 1, note="its rows are not chosen yet")
+        frame = self.run.frames[source]
+        chosen = frame[node.op.choose(self.run.answers(node, frame))]
+        spec = node.op.spec()
+        key = fit_key(spec, self.run.model(spec.base.key), chosen["@key"], self.run.dtype)
+        rows = Rows(chosen.height)
+        folder = self.run.store.artefact(KIND, key)
+        if folder is not None:
+            self.run.models[task.node] = ModelSource(str(folder), f"fit-{key}", node.title)
+            return Estimate(rows, 0)
+        self.unready.add(task.node)
+        return Estimate(rows, chosen.height, note=self.retrained(node.title, chosen.height))
+
+    def retrained(self, title: str, rows: int) -> str:
+        """Whether the store holds the same step trained on other rows."""
+        others = [a for a in self.run.store.artefacts.all(KIND) if a.meta.get("title") == title]
+        if not others:
+            return ""
+        return f"its sample changed: trained before on {others[-1].meta.get('rows'):,} other rows, so all are scored again"
+
+
+def ignore_progress(rows: int, tokens: int, seconds: float) -> None:
+    """Nothing."""
