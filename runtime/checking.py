@@ -14,7 +14,7 @@ from .world import World
 
 
 def quick_check(texts: Sequence[tuple[str, str]], settings: Settings | None = None) -> Checked:
-    """The problems of recipes and their graph; no model is loaded, no hub asked, no dataset read to its end."""
+    """The problems of recipes and their graph; no model is loaded, no hub asked, no dataset read in full."""
     return Glance(settings or Settings()).compile(texts)
 
 

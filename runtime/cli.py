@@ -18,7 +18,6 @@ from .nearby import nearby_words
 from .options import COMMANDS, USAGE, UsageError, parse_words
 
 INTERRUPTED, BROKEN_PIPE, OWN_MISTAKE = 3, 141, 70
-REPORT = "https://github.com/selrun/selrun/issues"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -88,7 +87,8 @@ def interrupted(words: Sequence[str]) -> str:
     import shlex
 
     again = shlex.join(["selrun", *words])
-    return f"\ninterrupted; what was computed is stored\n  = help: run the same command again to continue: {again}"
+    help = f"run the same command again to continue: {again}"
+    return f"\ninterrupted; what was computed is stored\n  = help: {help}"
 
 
 def error_text(error: SelrunError) -> str:
@@ -106,12 +106,12 @@ def problem_count(error: RecipeError) -> str:
 
 
 def own_mistake(mistake: Exception, debug: bool) -> str:
-    """One line about a mistake of selrun's own: what, where, and where to report it."""
+    """One line about a mistake of selrun's own: what and where."""
     frames = traceback.extract_tb(mistake.__traceback__)
     at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
-    line = f"error: a mistake in selrun: {type(mistake).__name__}: {mistake} ({at}); please report it at {REPORT}"
+    line = f"error: a mistake in selrun itself: {type(mistake).__name__}: {mistake} ({at})"
     if not debug:
-        return f"{line}\n  = help: `--debug` shows the whole way there"
+        return f"{line}\n  = help: report it to selrun's authors with what `--debug` adds to this message"
     return "".join(traceback.format_exception(mistake)) + line
 
 

@@ -23,7 +23,9 @@ CODE = re.compile(r"[EeWw]\d{3}")
 def texts_of(options: argparse.Namespace, words: Words) -> list[tuple[str, str]]:
     """The recipes of a command line. Raises `UsageError` where there is none."""
     if not options.recipes and not options.inline:
-        raise UsageError("no recipe is named", "name a recipe file, or write one: `-e 'top 5% by len(response)'`")
+        raise UsageError(
+            "no recipe is named", "name a recipe file, or write one: `-e 'top 5% by len(response)'`"
+        )
     return recipe_texts(options.recipes, options.inline, words)
 
 
@@ -137,7 +139,9 @@ def methods(options: argparse.Namespace, words: Words) -> int:
         print(methods_text(list(known.values())))
         return 0
     if options.name not in known:
-        raise UsageError(f"no method is called `{options.name}`", nearby_words(options.name, known, "a method"))
+        raise UsageError(
+            f"no method is called `{options.name}`", nearby_words(options.name, known, "a method")
+        )
     print(method_text(known[options.name]))
     return 0
 
@@ -145,7 +149,9 @@ def methods(options: argparse.Namespace, words: Words) -> int:
 def why(options: argparse.Namespace, words: Words) -> int:
     """Prints the page of a code, or the history of a row."""
     if options.what is None:
-        raise UsageError("neither a code nor a row is named", "write `selrun why E203`, or `selrun why ROW-ID --run FILE`")
+        raise UsageError(
+            "neither a code nor a row is named", "write `selrun why E203`, or `selrun why ROW-ID --run FILE`"
+        )
     if options.output is None and CODE.fullmatch(options.what):
         print(code_page(options.what).rstrip())
         return 0
@@ -167,7 +173,9 @@ def code_page(code: str) -> str:
     try:
         return page(code)
     except KeyError:
-        near = nearby_words(code.upper(), [c for c in codes() if c[:2] == code[:2].upper()] or codes(), "a code")
+        near = nearby_words(
+            code.upper(), [c for c in codes() if c[:2] == code[:2].upper()] or codes(), "a code"
+        )
         raise UsageError(f"no message has the code `{code.upper()}`", near) from None
 
 
@@ -204,9 +212,7 @@ def cache_prune(options: argparse.Namespace, words: Words) -> str:
     from .cache import age, prune
 
     older = age(options.older_than) if options.older_than else None
-    return prune(
-        store_of(options), older_than=older, passkey=options.passkey, everything=options.everything
-    )
+    return prune(store_of(options), older_than=older, passkey=options.passkey, everything=options.everything)
 
 
 def cache_why(options: argparse.Namespace, words: Words) -> str:

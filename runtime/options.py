@@ -105,18 +105,32 @@ class Pairs(argparse.Action):
 
 def recipe_options(parser: argparse.ArgumentParser) -> None:
     """Which recipes."""
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="recipe files; `-` reads the standard input")
-    parser.add_argument("-e", dest="inline", action="append", default=[], metavar="TEXT", help="a recipe as text")
+    parser.add_argument(
+        "recipes", nargs="*", metavar="RECIPE", help="recipe files; `-` reads the standard input"
+    )
+    parser.add_argument(
+        "-e", dest="inline", action="append", default=[], metavar="TEXT", help="a recipe as text"
+    )
 
 
 def world_options(parser: argparse.ArgumentParser) -> None:
     """What a recipe's names stand for."""
     parser.add_argument("--data", metavar="DATA", help="the recipe's input: file, folder, pattern or URL")
     parser.add_argument(
-        "-p", dest="parameters", action=Pairs, default={}, metavar="name=value", help="a `param` of the recipe"
+        "-p",
+        dest="parameters",
+        action=Pairs,
+        default={},
+        metavar="name=value",
+        help="a `param` of the recipe",
     )
     parser.add_argument(
-        "--model", dest="models", action=Pairs, default={}, metavar="name=target", help="what a model name means"
+        "--model",
+        dest="models",
+        action=Pairs,
+        default={},
+        metavar="name=target",
+        help="what a model name means",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random; 0")
 
@@ -139,7 +153,9 @@ def run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="where the result goes; NAME.selected.jsonl")
     world_options(parser)
     machine_options(parser)
-    parser.add_argument("--locked", action="store_true", help="refuse to differ from the manifest of the output")
+    parser.add_argument(
+        "--locked", action="store_true", help="refuse to differ from the manifest of the output"
+    )
     parser.add_argument("--allow-write", action="store_true", help="let `save` write outside this folder")
     parser.add_argument("--events", type=Path, metavar="FILE", help="append every event as a line of JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -177,7 +193,9 @@ def methods_options(parser: argparse.ArgumentParser) -> None:
 
 def why_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="CODE|ROW-ID", help="a code of a message, or a row")
-    parser.add_argument("--run", dest="output", type=Path, metavar="FILE", help="the output that the row went for")
+    parser.add_argument(
+        "--run", dest="output", type=Path, metavar="FILE", help="the output that the row went for"
+    )
 
 
 def cache_options(parser: argparse.ArgumentParser) -> None:
@@ -201,8 +219,8 @@ def positive(text: str) -> int:
 COMMANDS: Mapping[str, Command] = {
     command.name: command
     for command in (
-        Command("run", "runs recipes; the word `run` may be left out", "selrun [run] RECIPE… | -e 'TEXT' [options]",
-                run_options),
+        Command("run", "runs recipes; the word `run` may be left out",
+                "selrun [run] RECIPE… | -e 'TEXT' [options]", run_options),
         Command("check", "reports every problem of recipes", "selrun check RECIPE… | -e 'TEXT' [options]",
                 check_options),
         Command("fmt", "brings recipes into their canonical form", "selrun fmt [--check] [--diff] RECIPE…",

@@ -23,7 +23,7 @@ SEPARATORS = ",\t;"
 
 
 def peek(question: SchemaOf) -> Columns | Unavailable | None:
-    """The columns of a local file, that there is no such file, or `None` where that takes more than a look."""
+    """The columns of a local file, that there is none, or `None` where that takes more than a look."""
     source = question.source
     if "://" in source or source.startswith("hub:") or any(letter in source for letter in "*?["):
         return None
@@ -92,7 +92,7 @@ def json_columns(rows: list[dict[str, Any]], whole: bool) -> Columns | None:
 
 def kind_of(values: list[Any]) -> Kind:
     """What all values are that are not null; `any` where they differ."""
-    kinds = {one_kind(value) for value in values if value is not None}
+    kinds: set[Kind] = {one_kind(value) for value in values if value is not None}
     return kinds.pop() if len(kinds) == 1 else "any"
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
 from functools import cache
 from typing import Any, Literal
 
@@ -18,7 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from ..compiler import core
 from ..compiler.catalogue import Catalogue, catalogue
-from ..compiler.op import Op, Request, Score
+from ..compiler.op import Adds, Op, Request, Score, Select
 from ..compiler.values import Count, Data, Expression, Model, Money, Share
 from ..compiler.wants import Template, Tokens
 from ..dsl import tree
@@ -39,7 +42,7 @@ TYPES: Mapping[Any, str] = {
     bool: "true or false",
 }
 STAND_INS: Mapping[Any, Any] = {
-    Share: Share(fraction=__import__("decimal").Decimal("0.05")),
+    Share: Share(fraction=Decimal("0.05")),
     Count: Count(rows=10),
     Model: Model(key="m", label="m"),
     Data: Data(key="d", label="d"),
@@ -50,6 +53,19 @@ STAND_INS: Mapping[Any, Any] = {
 }
 CLAUSES = {"using": "using", "by": "by", "per": "per", "name": "as"}
 """Fields that a clause fills, and the clause."""
+OWN_PLACES: Mapping[tuple[type[Op], str], str] = {
+    (core.Load, "source"): "argument",
+    (core.Load, "shape"): "as",
+    (core.Filter, "condition"): "argument",
+    (core.Derive, "name"): "argument",
+    (core.Derive, "value"): "argument",
+    (core.Without, "other"): "argument",
+    (core.Join, "other"): "argument",
+    (core.Save, "path"): "argument",
+    (core.Save, "shape"): "as",
+    (core.Pretrained, "target"): "argument",
+}
+"""Where the language's own steps take what their operations hold."""
 SET_BY_THE_COMPILER = ("spread",)
 
 
@@ -133,20 +149,38 @@ def operation(verb: str, noun: str, kind: type[Op]) -> Operation:
 def parameters(kind: type[Op]) -> Iterator[Parameter]:
     """The parameters that a recipe can give, those without a name first."""
     docs = field_docs(kind)
-    fields = {name: f for name, f in kind.model_fields.items() if name not in SET_BY_THE_COMPILER}
+    fields = {name: f for name, f in kind.model_fields.items() if name not in OWN_PLACES: Mapping[tuple[type[Op], str], str] = {
+    (core.Load, "source"): "argument",
+    (core.Load, "shape"): "as",
+    (core.Filter, "condition"): "argument",
+    (core.Derive, "name"): "argument",
+    (core.Derive, "value"): "argument",
+    (core.Without, "other"): "argument",
+    (core.Join, "other"): "argument",
+    (core.Save, "path"): "argument",
+    (core.Save, "shape"): "as",
+    (core.Pretrained, "target"): "argument",
+}
+"""Where the language's own steps take what their operations hold."""
+SET_BY_THE_COMPILER}
     order = sorted(fields, key=lambda n: kind.positional.index(n) if n in kind.positional else 99)
     for name in order:
         info = fields[name]
-        place = "argument" if name in kind.positional else CLAUSES.get(name, "with")
-        if kind.verb in VERBS and not kind.positional and not getattr(kind, "noun", ""):
-            place = CLAUSES.get(name, "argument")
+        place = place_of(kind, name)
         yield Parameter(
-            "as" if name == "name" and place == "as" else name,
+            "as" if place == "as" and name == "name" else name,
             " ".join((type_words(info.annotation), *bounds(info.metadata))),
             default_words(kind, name, info.default),
             docs.get(name, ""),
             place,
         )
+
+
+def place_of(kind: type[Op], name: str) -> str:
+    """Where a recipe writes a parameter."""
+    if (kind, name) in OWN_PLACES:
+        return OWN_PLACES[kind, name]
+    return "argument" if name in kind.positional else CLAUSES.get(name, "with")
 
 
 def type_words(annotation: Any) -> str:
@@ -209,7 +243,7 @@ def class_docs(module: str) -> dict[str, dict[str, str]]:
 
 
 def texts_under(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in pairwise(body):
         match field, below:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
@@ -232,7 +266,8 @@ def facts(kind: type[Op]) -> Iterator[tuple[str, str]]:
         yield "asks a model for", "; ".join(wants)
     if kind.default_model:
         yield "model without `using`", f"the one used before in the chain, else `{kind.default_model}`"
-    yield "depends on", dependence(kind)
+    if issubclass(kind, Adds | Select):
+        yield "depends on", dependence(kind)
     if kind.paper:
         yield "paper", kind.paper
 
@@ -299,12 +334,7 @@ def definition(method: tree.Method) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The text up to its first full stop at the end of a line or before a blank and a capital."""
+    """The text up to the first full stop that a capital or nothing follows."""
     flat = " ".join(text.split())
-    for at, character in enumerate(flat):
-        if character == "." and (
-            at + 1 == len(flat) or (flat[at + 1] == " " and flat[at + 2 : at + 3].isupper())
-        ):
-            if not flat[:at].endswith(("et al", "vs", "e.g", "i.e")):
-                return flat[: at + 1]
-    return flat
+    found = re.match(r".*?(?<!et al)\.(?= [A-Z]|$)", flat)
+    return found[0] if found else flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -92,7 +93,7 @@ def methods_text(found: Sequence[Method]) -> str:
 
 def method_text(method: Method) -> str:
     """The header, the parameters and the definition of a method."""
-    lines = [signature(method), "", *wrapped(method.doc)]
+    lines = [signature(method), "", *(line for part in sentences(method.doc) for line in wrapped(part))]
     if method.parameters:
         lines += ["", "parameters", *parameter_lines(method.parameters)]
     return "\n".join([*lines, "", "definition", *(f"  {line}" for line in method.text.splitlines())])
@@ -110,6 +111,11 @@ def unknown_operation(name: str) -> UsageError:
         return UsageError(f"`{name}` is a method", f"see `selrun methods {name}`")
     known = [each.noun or each.verb for each in operations()]
     return UsageError(f"no operation is called `{name}`", nearby_words(name, known, "an operation"))
+
+
+def sentences(text: str) -> list[str]:
+    """The parts of a header: a line that ends in a full stop ends one."""
+    return re.split(r"(?<=\.)\n", text)
 
 
 def paragraphs(text: str) -> Iterator[str]:
