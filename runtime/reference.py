@@ -149,20 +149,7 @@ def operation(verb: str, noun: str, kind: type[Op]) -> Operation:
 def parameters(kind: type[Op]) -> Iterator[Parameter]:
     """The parameters that a recipe can give, those without a name first."""
     docs = field_docs(kind)
-    fields = {name: f for name, f in kind.model_fields.items() if name not in OWN_PLACES: Mapping[tuple[type[Op], str], str] = {
-    (core.Load, "source"): "argument",
-    (core.Load, "shape"): "as",
-    (core.Filter, "condition"): "argument",
-    (core.Derive, "name"): "argument",
-    (core.Derive, "value"): "argument",
-    (core.Without, "other"): "argument",
-    (core.Join, "other"): "argument",
-    (core.Save, "path"): "argument",
-    (core.Save, "shape"): "as",
-    (core.Pretrained, "target"): "argument",
-}
-"""Where the language's own steps take what their operations hold."""
-SET_BY_THE_COMPILER}
+    fields = {name: f for name, f in kind.model_fields.items() if name not in SET_BY_THE_COMPILER}
     order = sorted(fields, key=lambda n: kind.positional.index(n) if n in kind.positional else 99)
     for name in order:
         info = fields[name]
