@@ -128,7 +128,7 @@ class Op(BaseModel):
 
     def content(self) -> str:
         """A hash of what it does: class, version and fields; labels and names of things left out."""
-        fields = self.model_dump(mode="json")
+        fields = {name: _nameless(value) for name, value in self.model_dump(mode="json").items()}
         text = json.dumps([self.verb, self.noun, self.version, fields], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -139,6 +139,13 @@ class Op(BaseModel):
                 yield from value
             else:
                 yield value
+
+
+def _nameless(value: Any) -> Any:
+    """A template without its name: its texts are what it is."""
+    if isinstance(value, dict) and "with_input" in value:
+        return {key: text for key, text in value.items() if key != "name"}
+    return value
 
 
 class Adds(Op):

@@ -512,11 +512,8 @@ class Steps:
             values.setdefault("seed", self.resolver.seed)
         if "spread" in kind.model_fields:
             values["spread"] = flow.schema.spread
-        if (
-            "using" not in kind.model_fields
-            or "using" in values
-            or (values.get("by") is not None and kind.verb != "diversify")
-        ):
+        given = "vectors" if "vectors" in kind.model_fields else "by"
+        if "using" not in kind.model_fields or "using" in values or values.get(given) is not None:
             return
         model = flow.model or self.default_model(kind, scope, flow, span)
         if model is None and kind.model_fields["using"].is_required():
@@ -557,7 +554,7 @@ class Steps:
                 ) from None
             raise problem(
                 "E305",
-                f"`{name}` of {what} {_refusal(first)}",
+                f"`{name}` of {what} {_refusal(first)}" if name else f"{what}: {_refusal(first)}",
                 place,
                 "this value",
                 help=_field_help(kind, name),
