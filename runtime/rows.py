@@ -17,7 +17,7 @@ from .formats.keys import fingerprint, with_keys
 from .formats.layout import JSON, SHAPES, BadRow, Compression, Container, Fields, Layout, Shape
 from .formats.sources import HEAD, File, files, opened
 
-__all__ = ["BadRow", "Fields", "Layout", "Rows", "Schema", "read_rows", "read_schema", "write_rows"]
+__all__ = ["BadRow", "Fields", "Layout", "Rows", "kind_of", "read_rows", "write_rows"]
 
 OnBadRow = Literal["stop", "skip"]
 INDENT = re.compile(rb"^\s*\[\s*\n([ \t]*)\{")
@@ -31,16 +31,6 @@ class Rows:
     layout: Layout
     fingerprint: str
     skipped: tuple[BadRow, ...] = ()
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What a dataset's columns hold, its shape, and how many rows it has."""
-
-    columns: dict[str, str]
-    """Of each of the file's columns: `text`, `number`, `bool`, `list` or `any`."""
-    shape: Shape
-    rows: int
 
 
 @dataclass(slots=True)
@@ -193,15 +183,6 @@ def refuse_unanswerable(frame: pl.DataFrame, fields: Fields, name: str) -> None:
                 notes=[f"it was looked for in {', '.join(f'`{column}`' for column in fields.named)}"],
                 help="fill the column, or rename the one that holds it",
             )
-
-
-def read_schema(
-    source: str | Path | pl.DataFrame | list[dict[str, Any]], *, shape: str | None = None
-) -> Schema:
-    """The columns, shape and size of a dataset."""
-    rows = read_rows(source, shape=shape, on_bad_row="skip")
-    kinds = {name: kind_of(rows.frame.schema[name]) for name in rows.layout.columns}
-    return Schema(kinds, rows.layout.shape, rows.frame.height)
 
 
 def kind_of(dtype: pl.DataType) -> str:

@@ -96,16 +96,16 @@ def columns_of(rows: Rows) -> Columns:
 
 
 def read_text(path: Path) -> str:
-    """The text of a recipe file. Raises DataError E506."""
+    """The text of a recipe file. Raises DataError E515."""
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.sel"))[:8] if path.parent.is_dir() else []
         help = f"recipes beside it: {', '.join(near)}" if near else "name a file that exists"
-        raise DataError("E506", f"there is no recipe at `{path}`", help=help) from None
+        raise DataError("E515", f"there is no recipe at `{path}`", help=help) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            "E506", f"the recipe `{path}` cannot be read: {error}", help="name a UTF-8 text file"
+            "E515", f"the recipe `{path}` cannot be read: {error}", help="name a UTF-8 text file"
         ) from None
 
 
@@ -115,13 +115,13 @@ def config_folder() -> Path:
 
 
 def configured(path: Path) -> Mapping[str, str]:
-    """The `[models]` of a `selrun.toml`; relative folders are meant from where it lies. Raises DataError E507."""
+    """The `[models]` of a `selrun.toml`; relative folders are meant from where it lies. Raises DataError E516."""
     if not path.is_file():
         return {}
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("models", {})
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError("E507", f"`{path}` cannot be read: {error}", help="mend or remove the file") from None
+        raise DataError("E516", f"`{path}` cannot be read: {error}", help="mend or remove the file") from None
     return {name: _from(path.parent, str(target)) for name, target in table.items()}
 
 
