@@ -60,6 +60,8 @@ def convert(expression: tree.Expr, wanted: Any, place: Place) -> Any:
 
 
 _NO = object()
+MOST_PARTS = 1_000
+"""How many parts an expression may have once names are replaced by what they stand for."""
 
 
 def _options(wanted: Any) -> tuple[Any, ...]:
@@ -183,8 +185,10 @@ def _template(expression: tree.Expr, place: Place) -> Template:
         f"no template is called `{name}`",
         expression.span,
         "unknown template",
-        help=suggestion(str(name), TEMPLATES, "a template")
-        + ('or a text of its own: `template = "Q: {instruction}\\nA:"`',),
+        help=(
+            *suggestion(str(name), TEMPLATES, "a template"),
+            'or a text of its own: `template = "Q: {instruction}\\nA:"`',
+        ),
     )
 
 
@@ -355,7 +359,41 @@ def _substituted_name(name: tree.Name, place: Place) -> tree.Expr:
     value = bound.value
     if isinstance(value, tree.Name) and value.text == name.text and bound.scope.value(name.text) is bound:
         return value
-    return replace(substituted(value, inside), span=name.span)
+    written = substituted(value, inside)
+    if not _is_small(written):
+        raise problem(
+            "E309",
+            f"`{name.text}` stands for more than {MOST_PARTS:,} parts",
+            name.span,
+            "too long when written out",
+            also=[(bound.span, f"`{name.text}` is bound here")] if bound.span else (),
+            help="keep a part of it in a column with `derive`",
+        )
+    return replace(written, span=name.span)
+
+
+def _is_small(expression: tree.Expr) -> bool:
+    """Whether an expression has few enough parts to be looked at again and again."""
+    waiting, seen = [expression], 0
+    while waiting and seen <= MOST_PARTS:
+        seen += 1
+        waiting += parts(waiting.pop())
+    return not waiting
+
+
+def parts(expression: tree.Expr) -> tuple[tree.Expr, ...]:
+    """What an expression directly consists of."""
+    match expression:
+        case tree.Unary():
+            return (expression.operand,)
+        case tree.Binary():
+            return (expression.left, expression.right)
+        case tree.ListOf():
+            return expression.items
+        case tree.Call():
+            return tuple(argument.value for argument in expression.arguments)
+        case _:
+            return ()
 
 
 def _not_a_value(name: tree.Name, bound: Bound) -> Exception:
@@ -493,10 +531,8 @@ def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
         return _comparison(expression, schema)
     if operator in ("in", "not in"):
         kind_of(expression.left, schema)
-        if (
-            not _fits(kind_of(expression.right, schema), "list")
-            and kind_of(expression.right, schema) != "text"
-        ):
+        where = kind_of(expression.right, schema)
+        if not _fits(where, "list") and where != "text":
             raise problem(
                 "E301",
                 f"`{operator}` takes a list",
@@ -524,9 +560,9 @@ def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
 
 def _call_kind(call: tree.Call, schema: Schema) -> Kind:
     function = FUNCTIONS[call.name.text]
-    for position, argument in enumerate(call.arguments):
+    kinds = [kind_of(argument.value, schema) for argument in call.arguments]
+    for position, (argument, kind) in enumerate(zip(call.arguments, kinds, strict=True)):
         wants = function.kind_at(position)
-        kind = kind_of(argument.value, schema)
         if not _fits(kind, wants):
             raise problem(
                 "E301",
@@ -536,5 +572,5 @@ def _call_kind(call: tree.Call, schema: Schema) -> Kind:
                 help=f"`{call.name.text}`: {function.does}",
             )
     if call.name.text in ("if", "coalesce"):
-        return kind_of(call.arguments[-1].value, schema)
+        return kinds[-1]
     return function.gives

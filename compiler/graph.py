@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from .core import Algebra
 from .op import Op
 from .schema import Schema
 
@@ -89,6 +90,27 @@ class Graph:
             if not inputs:
                 return
             key = inputs[0]
+
+    def covers(self, wide: str, narrow: str) -> bool:
+        """Whether every row of one dataset came through the other, on whichever way it came."""
+        waiting, seen = [narrow], {wide}
+        while waiting:
+            key = waiting.pop()
+            if key in seen:
+                continue
+            seen.add(key)
+            rows_from = self.rows_from(key)
+            if not rows_from:
+                return False
+            waiting += rows_from
+        return True
+
+    def rows_from(self, key: str) -> tuple[str, ...]:
+        """The datasets that the node's rows are taken from."""
+        node = self.nodes[key]
+        if isinstance(node.op, Algebra) and node.op.operator == "+":
+            return (*node.inputs, node.op.other.key)
+        return node.inputs
 
     def replaced(self, changes: Mapping[str, Node]) -> Graph:
         """The graph with some nodes replaced and every key below them renewed; what nobody needs is gone."""

@@ -67,7 +67,7 @@ def fuse(graph: Graph, asked: Iterable[Asked], trace: Trace) -> list[Group]:
     groups: list[Group] = []
     for one in asked:
         same = [g for g in groups if (g.model, g.view) == (one.request.model.key, one.request.view)]
-        host = next((g for g in same if _covers(graph, g.rows, one.rows)), None)
+        host = next((g for g in same if graph.covers(g.rows, one.rows)), None)
         if host is None:
             groups.append(_widened(graph, groups, same, one))
             continue
@@ -80,15 +80,10 @@ def fuse(graph: Graph, asked: Iterable[Asked], trace: Trace) -> list[Group]:
 def _widened(graph: Graph, groups: list[Group], same: list[Group], one: Asked) -> Group:
     """A group on the rows of this request, which takes in those on fewer rows."""
     group = Group(one.request.model.key, one.request.view, one.rows, [one])
-    for narrower in [g for g in same if _covers(graph, one.rows, g.rows)]:
+    for narrower in [g for g in same if graph.covers(one.rows, g.rows)]:
         group.asked += narrower.asked
         groups.remove(narrower)
     return group
-
-
-def _covers(graph: Graph, wide: str, narrow: str) -> bool:
-    """Whether all rows of one dataset came through the other."""
-    return wide in graph.lineage(narrow)
 
 
 def _report(graph: Graph, group: Group, trace: Trace) -> None:
@@ -118,7 +113,7 @@ def _can_host(graph: Graph, host: Group, group: Group) -> bool:
     return (
         _is_prefix(host.view, group.view)
         and host.model == group.model
-        and _covers(graph, host.rows, group.rows)
+        and graph.covers(host.rows, group.rows)
         and all(prefix_want(a.request.want) is not None for a in group.asked)
     )
 
@@ -155,7 +150,7 @@ def _refuse_fold(graph: Graph, groups: list[Group], group: Group, trace: Trace) 
         return
     if not any(_is_prefix(g.view, group.view) for g in alike):
         trace.refuse(FOLD, title, "the longer pass writes its rows another way, so its first tokens differ")
-    elif not any(_covers(graph, g.rows, group.rows) for g in alike):
+    elif not any(graph.covers(g.rows, group.rows) for g in alike):
         trace.refuse(FOLD, title, "the longer pass sees other rows")
     else:
         trace.refuse(FOLD, title, "what it wants stands at the end of its own pass")

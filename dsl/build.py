@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from lark import Token, Transformer, v_args
@@ -32,23 +32,25 @@ def quantity(text: str, span: Span) -> tree.Quantity:
     """`5%`, `10k`, `0.05`, `1e-4`, `$5`; raises `Unreadable` with E104."""
     match = PLAIN_NUMBER.fullmatch(text)
     if match is None or (match["money"] and match["share"]):
-        raise _unreadable("E104", f"`{text}` is not a number", span, "no number", _number_help(text))
+        raise _unreadable("E104", f"`{_short(text)}` is not a number", span, "no number", _number_help(text))
     try:
         value = Decimal(match["digits"].replace("_", "")) * SCALES[match["scale"]]
-    except InvalidOperation:
-        raise _unreadable(
-            "E104", f"`{text}` is not a number", span, "no number", _number_help(text)
-        ) from None
-    if abs(value.adjusted()) > 30:
+    except ArithmeticError:
+        value = Decimal("inf")
+    if not value.is_finite() or abs(value.adjusted()) > 30:
         raise _unreadable(
             "E104",
-            f"`{text}` is out of range",
+            f"`{_short(text)}` is out of range",
             span,
             "too large or too small",
             "write a number between 1e-30 and 1e30",
         )
     unit = "$" if match["money"] else "%" if match["share"] else ""
     return tree.Quantity(value, unit, text, span=span)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:29] + "…"
 
 
 def _number_help(text: str) -> str:
@@ -67,6 +69,10 @@ def text_value(literal: str, span: Span) -> tree.Text:
         value = json.loads('"' + _json_ready(inner) + '"', strict=False)
     except json.JSONDecodeError:
         raise _unreadable("E113", *_bad_escape(literal, span), "for a backslash write `\\\\`") from None
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        headline = "the text holds half of a character"
+        help = "write both halves, such as `\\ud83d\\ude42`, or the character itself"
+        raise _unreadable("E113", headline, span, "a lone surrogate", help)
     return tree.Text(value, block, span=span)
 
 

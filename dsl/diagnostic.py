@@ -44,7 +44,8 @@ class Diagnostic:
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The one choice that is a small slip away, if there is one."""
     most = max(1, len(name) // 3)
-    slips = [(slip_count(name, choice), abs(len(name) - len(choice)), choice) for choice in set(choices)]
+    alike = {choice for choice in choices if abs(len(name) - len(choice)) <= most}
+    slips = [(slip_count(name, choice), abs(len(name) - len(choice)), choice) for choice in alike]
     near = [slip for slip in slips if slip[0] <= most and slip[0] < len(name)]
     return min(near)[2] if near else None
 

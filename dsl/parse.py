@@ -200,15 +200,16 @@ class Reader:
             return _problem(
                 "E102", "a name in backticks does not end", span, "it begins here", "close it with a backtick"
             )
-        shown = {
+        helps = {
             "'": "texts stand between double quotes",
             "%": "there is no modulo: `%` follows a number and makes a share",
             "!": "write `not`, or `!=`",
             ";": "statements need no terminator: leave it out",
             "$": "money is written `$5`",
         }
-        help = shown.get(str(token), "leave it out, or put it in a text between double quotes")
-        return _problem("E109", f"`{token}` does not belong here", span, "stray character", help)
+        help = helps.get(str(token), "leave it out, or put it in a text between double quotes")
+        shown_as = str(token) if token.isprintable() else f"U+{ord(token):04X}"
+        return _problem("E109", f"`{shown_as}` does not belong here", span, "stray character", help)
 
     def bracket(self, opening: Token, closing: Token | None) -> Diagnostic:
         if closing is None:

@@ -24,6 +24,8 @@ CLOSERS = frozenset(OPENERS.values())
 STATEMENT_STARTS = frozenset(("SELRUN", "USE", "PARAM", "LET", "METHOD", "REPEAT", "FROM"))
 NAMES_FOLLOW = frozenset(("LET", "PARAM", "METHOD", "USE", "SELRUN", "COLON"))
 """Words after which a statement's keyword begins none: it stands where a name belongs."""
+NAMING = ("AS", "VERB", "LET", "PARAM", "COLON")
+"""What a name may follow that is no noun, whatever comes next."""
 ENDS_VALUE = frozenset(
     ("NAME", "QUOTED", "NUMBER", "STRING", "BLOCK", "RPAR", "RSQB", "TRUE", "FALSE", "NULL")
 )
@@ -84,13 +86,37 @@ def placed(tokens: Sequence[Token]) -> Iterator[Token]:
     """The tokens, with VERB and NOUN told apart from NAME."""
     opened: list[str] = []
     for at, token in enumerate(tokens):
-        previous = tokens[at - 1] if at else None
-        following = tokens[at + 1] if at + 1 < len(tokens) else None
-        if token.type == "NAME":
-            yield _named(token, previous, following, opened, tokens[at - 2] if at > 1 else None)
-        else:
-            yield token
-        _track(token, previous, opened)
+        yield _named(Place(tokens, at, opened)) if token.type == "NAME" else token
+        _track(token, tokens[at - 1] if at else None, opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a token stands: among which others, and in which open brackets."""
+
+    tokens: Sequence[Token]
+    at: int
+    opened: Sequence[str]
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    @property
+    def previous(self) -> str | None:
+        return self.tokens[self.at - 1].type if self.at else None
+
+    @property
+    def inside(self) -> str | None:
+        return self.opened[-1] if self.opened else None
+
+    def following(self, by: int = 1) -> str | None:
+        return self.tokens[self.at + by].type if self.at + by < len(self.tokens) else None
+
+    @property
+    def condition_follows(self) -> bool:
+        """`filter not …`; but `topic not in …` compares a column."""
+        return self.following() == "NOT" and self.following(2) != "IN"
 
 
 def _track(token: Token, previous: Token | None, opened: list[str]) -> None:
@@ -100,42 +126,35 @@ def _track(token: Token, previous: Token | None, opened: list[str]) -> None:
         opened.pop()
 
 
-def _named(
-    token: Token, previous: Token | None, following: Token | None, opened: list[str], before: Token | None
-) -> Token:
-    if _begins_step(token, previous, following, opened):
-        return token.update(type="VERB")
-    if following is not None and following.type in ("STRING", "BLOCK") and not _is_alias(previous, before):
-        return token.update(type="NOUN")
-    return token
+def _named(place: Place) -> Token:
+    if _begins_step(place):
+        return place.token.update(type="VERB")
+    if place.following() in ("STRING", "BLOCK") and place.previous not in NAMING:
+        return place.token.update(type="NOUN")
+    return place.token
 
 
-def _is_alias(previous: Token | None, before: Token | None) -> bool:
-    """`use "a.sel" as b`: what follows `as` is a name, whatever comes next."""
-    return previous is not None and previous.type in ("AS", "VERB", "LET", "PARAM", "COLON")
-
-
-def _begins_step(token: Token, previous: Token | None, following: Token | None, opened: list[str]) -> bool:
+def _begins_step(place: Place) -> bool:
     """Whether a name stands where a step begins."""
-    inside = opened[-1] if opened else None
-    next_type = following.type if following is not None else None
-    if previous is None or previous.type in ("VBAR", "RBRACE"):
-        return True
-    if previous.type == "LBRACE":
-        return True
-    if previous.type == "EQUAL":
-        return inside in (None, "LBRACE") and token in VERBS and next_type in BEGINS_THING
-    if previous.type == "LPAR":
-        return inside == "LPAR" and _reads_as_step(token, next_type)
-    new_statement = inside in (None, "LBRACE") and previous.type in ENDS_VALUE
-    return new_statement and token in VERBS and next_type in (*BEGINS_THING, "NOT", "MINUS", None)
+    verb, following = place.token in VERBS, place.following()
+    match place.previous:
+        case None | "VBAR" | "RBRACE" | "LBRACE":
+            return True
+        case "EQUAL":
+            begins = following in BEGINS_THING or place.condition_follows
+            return place.inside in (None, "LBRACE") and verb and begins
+        case "LPAR":
+            return place.inside == "LPAR" and _reads_as_step(place)
+        case previous:
+            begins = following in (*BEGINS_THING, "MINUS", None) or place.condition_follows
+            return place.inside in (None, "LBRACE") and previous in ENDS_VALUE and verb and begins
 
 
-def _reads_as_step(token: Token, next_type: str | None) -> bool:
+def _reads_as_step(place: Place) -> bool:
     """Whether `(name …` is a chain: what follows cannot follow a value."""
-    if token in VERBS:
-        return next_type in BEGINS_THING or next_type == "NOT"
-    return next_type in BEGINS_THING - {"VBAR", "STRING", "BLOCK"}
+    if place.token in VERBS:
+        return place.following() in BEGINS_THING or place.condition_follows
+    return place.following() in BEGINS_THING - {"VBAR", "STRING", "BLOCK"}
 
 
 def statements(tokens: Sequence[Token]) -> Iterator[tuple[Token, ...]]:

@@ -69,7 +69,7 @@ def _shared_with(graph: Graph, adding: Node, narrowing: Node) -> Node | None:
     wanted = {(r.model.key, r.view) for r in adding.op.requests().values()}
     for key in graph.lineage(adding.inputs[0]):
         asked = {(r.model.key, r.view) for r in graph[key].op.requests().values()}
-        if wanted <= asked:
+        if wanted <= asked and graph.covers(key, adding.inputs[0]):
             return graph[key]
     asked = {(r.model.key, r.view) for r in narrowing.op.requests().values()}
     return narrowing if wanted <= asked else None
