@@ -1,1 +1,5 @@
+"""Forward passes: the answers of a model to wants about many rows of tokens."""
 
+from .blocks import Block, sweep
+
+__all__ = ["Block", "sweep"]
