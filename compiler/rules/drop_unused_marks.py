@@ -24,7 +24,7 @@ def drop_unused_marks(graph: Graph, trace: Trace) -> Graph:
 def _is_unused(graph: Graph, node: Node) -> bool:
     if not isinstance(node.op, Adds) or not node.op.name.startswith("@"):
         return False
-    return not any(node.op.name in _reads(graph[key]) for key in _below(graph, node.key))
+    return not any(node.op.name in _reads(graph[key]) for key in _below(graph, node))
 
 
 def _reads(node: Node) -> frozenset[str]:
@@ -32,7 +32,16 @@ def _reads(node: Node) -> frozenset[str]:
     return node.op.reads() | ({spread} if spread else set())
 
 
-def _below(graph: Graph, key: str) -> set[str]:
-    import networkx as nx
-
-    return nx.descendants(graph.digraph, key)
+def _below(graph: Graph, node: Node) -> set[str]:
+    """The steps that see the node's column: those below it, down to the next one that writes it again."""
+    assert isinstance(node.op, Adds)
+    below, waiting = set(), [node.key]
+    while waiting:
+        for key in graph.consumers(waiting.pop()):
+            if key in below:
+                continue
+            below.add(key)
+            op = graph[key].op
+            if not (isinstance(op, Adds) and op.name == node.op.name):
+                waiting.append(key)
+    return below
