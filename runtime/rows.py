@@ -20,7 +20,7 @@ from .formats.sources import HEAD, File, files, opened
 __all__ = ["BadRow", "Fields", "Layout", "Rows", "kind_of", "read_rows", "write_rows"]
 
 OnBadRow = Literal["stop", "skip"]
-INDENT = re.compile(rb"^\s*\[\s*\n([ \t]*)\{")
+FIRST_ROW = re.compile(rb"\s*\[\s*\n([ \t]*)\{(\s*\n)?")
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,15 @@ def read_file(file: File, reading: Reading) -> None:
 
 def form_of(head: bytes, kind: Container, compression: Compression | None) -> Layout:
     """The manner of writing that the first bytes show; the shape is found later."""
-    start = INDENT.match(head.removeprefix(content.BOM)) if kind == "json" else None
-    pad = start.group(1).decode() if start else None
-    indent = pad if pad is None or pad.strip(" ") else len(pad)
     escaped = kind in ("json", "jsonl") and head.isascii() and b"\\u" in head
-    return Layout("alpaca", kind, compression, indent=indent, ascii=escaped)
+    plain = Layout("alpaca", kind, compression, ascii=escaped)
+    start = FIRST_ROW.match(head.removeprefix(content.BOM)) if kind == "json" else None
+    if start is None:
+        return plain
+    margin = start.group(1).decode()
+    if start.group(2) is None:
+        return replace(plain, margin=margin)
+    return replace(plain, indent=margin if margin.strip(" ") else len(margin))
 
 
 def native_frame(reading: Reading) -> pl.DataFrame:

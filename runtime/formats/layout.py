@@ -55,7 +55,9 @@ class Layout:
     columns: tuple[str, ...] = ()
     fields: Fields = field(default_factory=Fields)
     indent: int | str | None = None
-    """Of a JSON array: what one level is indented by; nothing means the whole array in one line."""
+    """Of a JSON array: what one level is indented by; nothing means no row is spread over lines."""
+    margin: str | None = None
+    """Of a JSON array with one row per line: what stands before each; nothing means all rows in one line."""
     ascii: bool = False
     """JSON texts are written with escapes for every letter outside ASCII."""
     separator: str = ","

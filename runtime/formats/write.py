@@ -188,16 +188,20 @@ def jsonable(value: Any) -> Any:
 
 
 def write_json(frame: pl.DataFrame, layout: Layout, scores: Sequence[str], out: IO[bytes]) -> None:
-    """A JSON array, indented as the input was."""
-    lines = layout.indent is not None
-    pad = layout.indent if isinstance(layout.indent, str) else " " * (layout.indent or 0)
-    before = b"[\n" if lines else b"["
+    """A JSON array that looks as the input did."""
+    pad = margin(layout)
+    between = b", " if pad is None else b",\n"
+    before = b"[" if pad is None else b"[\n"
     for text in texts(frame, layout, scores):
-        indented = pad + text.replace("\n", "\n" + pad) if lines else text
-        out.write(before + indented.encode())
-        before = b",\n" if lines else b", "
-    empty = before.startswith(b"[")
-    out.write((b"[" if empty else b"") + (b"\n]" if lines else b"]"))
+        out.write(before + (text if pad is None else pad + text.replace("\n", "\n" + pad)).encode())
+        before = between
+    empty = b"[" if before != between else b""
+    out.write(empty + (b"]" if pad is None else b"\n]"))
+
+
+def margin(layout: Layout) -> str | None:
+    """What stands before each row on a line of its own."""
+    return " " * layout.indent if isinstance(layout.indent, int) else layout.indent or layout.margin
 
 
 def write_jsonl(frame: pl.DataFrame, layout: Layout, scores: Sequence[str], out: IO[bytes]) -> None:

@@ -203,6 +203,13 @@ def test_a_json_array_keeps_its_look(tmp_path: Path, indent: int | str | None, e
     assert again(source, tmp_path / "out.json").read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("margin", ["", "  "])
+def test_an_array_with_one_row_per_line_keeps_its_look(tmp_path: Path, margin: str):
+    source = tmp_path / "in.json"
+    source.write_text("[\n" + ",\n".join(margin + json.dumps(row) for row in ROWS) + "\n]")
+    assert again(source, tmp_path / "out.json").read_bytes() == source.read_bytes()
+
+
 def test_missing_null_and_empty_are_three_things(tmp_path: Path):
     rows = [{"instruction": "a", "output": "b", "note": note} for note in (None, "")]
     rows.append({"instruction": "c", "output": "d"})
