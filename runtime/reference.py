@@ -12,8 +12,8 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import ValidationError
