@@ -54,7 +54,7 @@ def _cache_file(text: str) -> Path:
 
     import lark
 
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selrun"
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selrun" / "grammar"
     root.mkdir(parents=True, exist_ok=True)
     mark = hashlib.sha256(f"{text}{lark.__version__}{sys.version}".encode()).hexdigest()[:12]
     return root / f"grammar-{mark}.lark"

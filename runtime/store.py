@@ -77,7 +77,7 @@ def default_root() -> Path:
     """`SELRUN_STORE`, or selrun's folder under the user's cache folder."""
     if chosen := os.environ.get("SELRUN_STORE"):
         return Path(chosen).expanduser()
-    return _user_cache() / "selrun"
+    return _user_cache() / "selrun" / "store"
 
 
 def _user_cache() -> Path:
