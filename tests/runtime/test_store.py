@@ -367,7 +367,7 @@ def test_the_store_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("SELRUN_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform.startswith("linux"):
-        assert default_root() == tmp_path / "selrun"
+        assert default_root() == tmp_path / "selrun" / "store"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
