@@ -373,9 +373,9 @@ class Resolver:
         """The flow that a dataset expression gives; chains without `from` read what is piped in."""
         match expression:
             case tree.Dataset():
-                return self.input(self.chain(expression.chain, scope, flow))
+                return self.rows(expression.chain, scope, flow)
             case tree.Chain():
-                return self.input(self.chain(expression, scope, flow))
+                return self.input(self.chain(expression, scope, _start(expression, flow)))
             case tree.Binary(operator="+" | "-" | "&"):
                 return self.steps.algebra(expression, scope, flow)
             case tree.Name():
@@ -525,7 +525,7 @@ class Resolver:
         self.arguments(found.method, call, scope, flow, inside)
         self.calls.append(name)
         try:
-            return self.chain(found.method.body, inside, flow)
+            return self.chain(found.method.body, inside, _start(found.method.body, flow))
         finally:
             self.calls.pop()
 
@@ -592,6 +592,13 @@ def _matched(call: tree.Call, names: Sequence[str], what: str) -> dict[str, tree
             )
         given[name] = argument.value
     return given
+
+
+def _start(chain: tree.Chain, flow: Flow) -> Flow:
+    """The rows that a chain begins with: none where it reads its own."""
+    first = chain.steps[0]
+    reads = isinstance(first, tree.Step) and first.verb.text in ("from", "load")
+    return Flow(None, Schema(), flow.model) if reads else flow
 
 
 def _too_deep(span: tree.Span) -> Problem:

@@ -95,10 +95,10 @@ class Steps:
     def read(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
         """`from` and `load`: a file, a name, or a dataset."""
         source = self.only_thing(step, "a dataset")
-        if flow.key is not None and step.verb.text == "load":
+        if flow.key is not None:
             raise problem(
                 "E308",
-                "`load` begins a chain",
+                f"`{step.verb.text}` begins a chain",
                 step.verb.span,
                 "rows are piped in already",
                 help='to combine datasets write `| (…) + (load "rows.jsonl")`',

@@ -152,6 +152,7 @@ class Writer:
         self.recipe = recipe
         self.comments = sorted(recipe.comments, key=lambda c: c.span.start)
         self.used = 0
+        self.commented = False
         self.lines: list[str] = []
 
     def text(self) -> str:
@@ -162,18 +163,23 @@ class Writer:
             self.statement(statement, "")
             end = self.trailing(statement.span.end)
         self.before(None, end)
-        return "\n".join(self.lines) + "\n" if self.lines else ""
+        return "\n".join(self.lines).rstrip("\n") + "\n" if self.lines else ""
 
     # Comments
 
     def before(self, span: tree.Span | None, end: int, indent: str = "") -> None:
         """The comments above a statement, and one blank line where there were some."""
-        for comment in self.taken(span.start if span else None):
+        end = self.above(span.start if span else None, end, indent)
+        if span is not None:
+            self.gap(end, span.start)
+
+    def above(self, until: int | None, end: int, indent: str) -> int:
+        """Comments on lines of their own, with the blank lines between them; the place where the last ends."""
+        for comment in self.taken(until):
             self.gap(end, comment.span.start)
             self.lines.append(indent + comment.text)
             end = comment.span.end
-        if span is not None:
-            self.gap(end, span.start)
+        return end
 
     def gap(self, end: int, start: int) -> None:
         blank = self.recipe.source.text[end:start].count("\n") > 1
@@ -186,8 +192,16 @@ class Writer:
         if comment is None or "\n" in self.recipe.source.text[end : comment.span.start] or comment.own_line:
             return end
         self.used += 1
-        self.lines[-1] += f"  {comment.text}"
+        self.beside(comment)
         return comment.span.end
+
+    def beside(self, comment: tree.Comment, indent: str = "") -> None:
+        """Puts a comment behind the last line, or below it where one stands there already."""
+        if self.commented:
+            self.lines.append(indent + comment.text)
+        else:
+            self.lines[-1] += f"  {comment.text}"
+        self.commented = True
 
     def taken(self, until: int | None) -> Iterator[tree.Comment]:
         """The comments up to a place, each once."""
@@ -198,8 +212,8 @@ class Writer:
             self.used += 1
             yield comment
 
-    def has_comments(self, span: tree.Span) -> bool:
-        return any(span.start <= c.span.start < span.end for c in self.comments[self.used :])
+    def has_comments(self, until: int) -> bool:
+        return self.used < len(self.comments) and self.comments[self.used].span.start < until
 
     # Statements
 
@@ -214,8 +228,9 @@ class Writer:
             case tree.Repeat():
                 self.repeat(statement, indent)
             case _:
-                self.inner_comments(statement.span, indent)
                 self.lines.append(indent + plain_statement(statement))
+                self.commented = False
+                self.inside(statement.span.end, indent)
 
     def repeat(self, repeat: tree.Repeat, indent: str) -> None:
         self.lines.append(f"{indent}repeat {expression_text(repeat.times)} {{")
@@ -224,16 +239,17 @@ class Writer:
             self.before(statement.span, end, indent + INDENT)
             self.statement(statement, indent + INDENT)
             end = self.trailing(statement.span.end)
-        for comment in self.taken(repeat.span.end):
-            self.lines.append(indent + INDENT + comment.text)
+        self.above(repeat.span.end, end, indent + INDENT)
+        while not self.lines[-1]:
+            self.lines.pop()
         self.lines.append(indent + "}")
+        self.commented = False
 
     def chain(self, head: str, chain: tree.Chain, indent: str, inner: str, *, own_line: bool = False) -> None:
         """In one line where it fits and holds no comment, else a step a line."""
         whole = f"{indent}{head} {chain_text(chain)}" if head else indent + chain_text(chain)
-        if head:
-            self.inner_comments_before(chain.span.start, indent)
-        if len(whole) <= WIDTH and not self.has_comments(chain.span) and "\n" not in whole:
+        self.commented = False
+        if len(whole) <= WIDTH and not self.has_comments(chain.span.end) and "\n" not in whole:
             self.lines.append(whole)
             return
         if head:
@@ -245,6 +261,7 @@ class Writer:
             self.inner_comments_before(step.span.end, indent)
             mark = "| " if number or first_piped else ""
             self.lines.append(indent + mark + format_step(step))
+            self.commented = False
             if number + 1 < len(steps):
                 self.behind(step.span.end, steps[number + 1].span.start)
 
@@ -255,10 +272,15 @@ class Writer:
             return
         if "\n" not in self.recipe.source.text[end : comment.span.start]:
             self.used += 1
-            self.lines[-1] += f"  {comment.text}"
+            self.beside(comment)
 
-    def inner_comments(self, span: tree.Span, indent: str) -> None:
-        self.inner_comments_before(span.end, indent)
+    def inside(self, until: int, indent: str) -> None:
+        """The comments inside a statement of one line: the first behind it, others below and apart from the next."""
+        comments = list(self.taken(until))
+        for comment in comments:
+            self.beside(comment, indent)
+        if len(comments) > 1:
+            self.lines.append("")
 
     def inner_comments_before(self, until: int, indent: str) -> None:
         for comment in self.taken(until):

@@ -10,7 +10,19 @@ from selrun.dsl.words import RESERVED, VERBS
 
 NOWHERE = tree.Span(tree.Source("", ""), 0, 0)
 NOUNS = ("ifd", "perplexity", "kmeans", "warmup", "repr", "cherry", "length", "hub", "model", "kcenter")
-COLUMNS = ("prompt", "response", "topic", "ifd", "top", "score", "x1", "größe", "a-b", "qwen2.5-7b", "judges.q")
+COLUMNS = (
+    "prompt",
+    "response",
+    "topic",
+    "ifd",
+    "top",
+    "score",
+    "x1",
+    "größe",
+    "a-b",
+    "qwen2.5-7b",
+    "judges.q",
+)
 QUANTITIES = ("5%", "100", "0.05", "10k", "2M", "1e-4", "$5", "1_000", "99.5%", "0", "150%", "1.0")
 ODD = "aZ\"\\\n\t#|{}é界🙂 `'\r\u2028"
 OPERATORS = ("or", "and", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "&", "+", "-", "*", "/")
@@ -103,7 +115,10 @@ def steps(
     verb = st.sampled_from(verbs).map(lambda word: tree.Name(word, False, span=NOWHERE))
     things = st.lists((values | assigns(values)).filter(begins_thing), min_size=least, max_size=2).map(tuple)
     return st.builds(
-        lambda verb, things, found: tree.Step(verb, things, found, span=NOWHERE), verb, things, clauses(values)
+        lambda verb, things, found: tree.Step(verb, things, found, span=NOWHERE),
+        verb,
+        things,
+        clauses(values),
     )
 
 
@@ -196,7 +211,9 @@ def mistakes(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
         end = min(len(text), start + draw(st.integers(0, 12)))
         other = draw(st.integers(0, len(text)))
         piece = text[start:end]
-        typed = draw(st.sampled_from([*"()[]{}|,=:\"`#%$-&;'\\\n\0é", "from ", "let ", " by ", '"""', "1e999", "not "]))
+        typed = draw(
+            st.sampled_from([*"()[]{}|,=:\"`#%$-&;'\\\n\0é", "from ", "let ", " by ", '"""', "1e999", "not "])
+        )
         text = draw(
             st.sampled_from(
                 (
