@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from ..errors import ModelError
 from .engine import LocalEngine
 from .events import Listener
@@ -11,6 +14,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 def device_of(wanted: str | None) -> str:
     """The device to run on: the one asked for, or CUDA, MPS, the CPU. Raises ModelError E439."""
+    if wanted == "cpu" or (wanted is None and not may_accelerate()):
+        return "cpu"
     import torch
 
     if wanted is None:
@@ -27,6 +32,11 @@ def device_of(wanted: str | None) -> str:
     return wanted
 
 
+def may_accelerate() -> bool:
+    """Whether it is worth asking torch for an accelerator, which takes seconds: not where no driver is."""
+    return sys.platform != "linux" or any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
+
+
 def dtype_of(wanted: str | None, device: str) -> str:
     """float32, but bfloat16 on CUDA, unless something else was asked for. Raises ModelError E439."""
     if wanted is None:
@@ -38,9 +48,9 @@ def dtype_of(wanted: str | None, device: str) -> str:
 
 def engine_for(device: str, workers: int | None, listen: Listener) -> LocalEngine:
     """In this process on one device; one process for each of several GPUs, or as many as were asked for."""
-    import torch
-
     devices = [device]
-    if device == "cuda" and torch.cuda.device_count() > 1:
-        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if device == "cuda":
+        import torch
+
+        devices = [f"cuda:{number}" for number in range(max(torch.cuda.device_count(), 1))]
     return LocalEngine(devices, workers=workers, listen=listen)

@@ -314,10 +314,11 @@ class Execution:
             self.engine,
             self.spool,
             self.progress(task.id),
-            self.store.memo("speed", self.speed_key(source)),
         )
         lacking = list(run.missing(frame))
         todo = sum(rows.height for _, rows in lacking)
+        if todo:
+            run.speed = self.store.memo("speed", self.speed_key(source))
         title = self.sweep_title(task)
         self.listen(TaskStarted(task.id, title, todo, None, frame.height - todo))
         for asks, rows in lacking:
