@@ -219,4 +219,5 @@ def cache_why(options: argparse.Namespace, words: Words) -> str:
     from .cache import why_text
     from .wanted import wanted_passes
 
-    return why_text(store_of(options), wanted_passes(texts_of(options, words), settings_of(options)))
+    wanted, unknown = wanted_passes(texts_of(options, words), settings_of(options))
+    return "\n".join(part for part in (why_text(store_of(options), wanted), *unknown) if part)

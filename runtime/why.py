@@ -106,10 +106,11 @@ def unknown(rows: pl.DataFrame, row: str) -> DataError:
     ids = [*rows["@id"].to_list(), *rows["own_id"].drop_nulls().to_list()]
     near = difflib.get_close_matches(row, ids, n=4, cutoff=0.6)
     help = [f"ids like it: {listed(near)}"] if near else [f"ids look like {listed(ids[:3])}"]
+    last = max(rows["@row"].to_list(), default=0) + 1
     return DataError(
         "E543",
         f"no row of the run has the id `{row}`",
-        help=[*help, f"or name a row by its number in the input, from `#1` to `#{rows['@row'].max() + 1}`"],
+        help=[*help, f"or name a row by its number in the input, from `#1` to `#{last}`"],
     )
 
 
