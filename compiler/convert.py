@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol, get_args, get_origin
 
 from ..dsl import tree
 from ..dsl.diagnostic import nearest
+from ..dsl.words import RESERVED
 from .expression import COMPARISONS, FUNCTIONS, columns, decimal_share, is_rowwise
 from .problems import choices, problem, suggestion
 from .schema import Kind, Schema
@@ -345,8 +347,14 @@ def substituted(expression: tree.Expr, place: Place) -> tree.Expr:
             return replace(expression, items=tuple(substituted(item, place) for item in expression.items))
         case tree.Call():
             return _substituted_call(expression, place)
+        case tree.Name(text=text):
+            return replace(expression, quoted=not _BARE_NAME.fullmatch(text) or text in RESERVED)
         case _:
             return expression
+
+
+_BARE_NAME = re.compile(r"[^\W\d](?:\w|[-.](?=\w))*")
+"""A name that needs no backticks; a column's is written without them, so that equal work has equal text."""
 
 
 def _substituted_name(name: tree.Name, place: Place) -> tree.Expr:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .core import Algebra
-from .op import Op
+from .core import Algebra, Derive, Save, Sort
+from .op import Adds, Op
 from .schema import Schema
 
 if TYPE_CHECKING:
@@ -91,6 +91,12 @@ class Graph:
                 return
             key = inputs[0]
 
+    def same_rows(self, key: str) -> str:
+        """The first dataset on the way here that holds the same rows, whatever columns and order it has."""
+        while isinstance(self.nodes[key].op, Adds | Derive | Sort | Save) and self.nodes[key].inputs:
+            key = self.nodes[key].inputs[0]
+        return key
+
     def covers(self, wide: str, narrow: str) -> bool:
         """Whether every row of one dataset came through the other, on whichever way it came."""
         waiting, seen = [narrow], {wide}
@@ -130,17 +136,26 @@ class Rebuild:
         return Graph(self.nodes, outputs)
 
     def visit(self, key: str) -> str:
-        if key not in self.renamed:
-            node = self.changes.get(key) or self.old.nodes[key]
-            inputs = tuple(self.visit(i) for i in node.inputs)
-            node = replace(node, op=self.repointed(node.op), inputs=inputs)
-            self.nodes.setdefault(node.key, node)
-            self.renamed[key] = node.key
+        """The renewed key of a node, after renewing all that it needs; chains may be thousands of steps long."""
+        waiting = [key]
+        while waiting:
+            node = self.changes.get(waiting[-1]) or self.old.nodes[waiting[-1]]
+            before = [need for need in node.needs if need not in self.renamed]
+            if before:
+                waiting += before
+            else:
+                self.renew(waiting.pop(), node)
         return self.renamed[key]
+
+    def renew(self, key: str, node: Node) -> None:
+        inputs = tuple(self.renamed[need] for need in node.inputs)
+        node = replace(node, op=self.repointed(node.op), inputs=inputs)
+        self.renamed[key] = node.key
+        self.nodes.setdefault(self.renamed[key], node)
 
     def repointed(self, op: Op) -> Op:
         """The operation with its references led to the renewed keys."""
-        keys = {reference.key: self.visit(reference.key) for reference in op.references()}
+        keys = {reference.key: self.renamed[reference.key] for reference in op.references()}
         if all(old == new for old, new in keys.items()):
             return op
         return op.model_copy(

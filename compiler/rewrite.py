@@ -64,5 +64,6 @@ def verify(before: Graph, after: Graph) -> None:
             assert not missing, f"`{node.title}` reads {missing}, which nobody adds before it"
     for old, new in zip(before.outputs, after.outputs, strict=True):
         was, now = before[old.key].schema, after[new.key].schema
-        assert was is not None and now is not None
+        assert was is not None
+        assert now is not None
         assert set(was.names) == set(now.names), "the rewritten graph ends in other columns"

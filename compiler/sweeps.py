@@ -50,7 +50,7 @@ def collect(graph: Graph) -> Iterator[Asked]:
     for key, node in graph.nodes.items():
         if node.inputs:
             for request in node.op.requests().values():
-                yield Asked(key, node.inputs[0], request)
+                yield Asked(key, graph.same_rows(node.inputs[0]), request)
 
 
 def plan_sweeps(graph: Graph, trace: Trace, *, fused: bool = True) -> tuple[Sweep, ...]:
