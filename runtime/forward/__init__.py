@@ -1,5 +1,6 @@
-"""Forward passes: the answers of a model to wants about many rows of tokens."""
+"""Exact forward sweeps: many wants of many rows, answered in as few tokens as possible."""
 
-from .blocks import Block, sweep
+from .memory import token_budget_from_memory
+from .sweep import Block, sweep
 
-__all__ = ["Block", "sweep"]
+__all__ = ["Block", "sweep", "token_budget_from_memory"]

@@ -1,0 +1,251 @@
+"""From hidden states to the answers of wants, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ...compiler.wants import Entropies, Hidden, Logprobs, NextToken, Pool, Span, Tokens, Want
+from ...errors import ModelError
+from ..tokens import Texts
+from .head import Head, candidates, logprobs
+from .packing import Pack
+
+if TYPE_CHECKING:
+    from ..models import LoadedModel
+    from ..tokens import Sequences
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is wanted of a causal model, with everything that needs looking up looked up."""
+
+    wants: tuple[Want, ...]
+    layers: dict[int, int]
+    """Hidden layers as wants name them: counted from the start, the last as -1."""
+    candidates: dict[Want, np.ndarray]
+
+
+def question(wants: Sequence[Want], model: LoadedModel, last_layer: int) -> Question:
+    """The question that the wants make. Raises ModelError E440 and E442."""
+    layers = {-1: -1}
+    ids: dict[Want, np.ndarray] = {}
+    for want in wants:
+        match want:
+            case Logprobs() | Entropies() | Tokens():
+                pass
+            case Hidden():
+                layers[want.layer] = canonical_layer(want.layer, last_layer)
+            case NextToken():
+                ids[want] = single_tokens(want.candidates, model)
+            case _:
+                raise ModelError(
+                    "E442", f"a causal language model does not answer `{type(want).__name__.lower()}`",
+                    help="use the kind of model that the operation asks for; `selrun ops` names it",
+                )  # fmt: skip
+    return Question(tuple(wants), layers, ids)
+
+
+def canonical_layer(layer: int, last: int) -> int:
+    """The layer counted from the start, the last one as -1."""
+    counted = layer if layer >= 0 else layer + last + 1
+    if not 0 <= counted <= last:
+        raise ModelError(
+            "E442", f"the model has no layer {layer}: it has {last}",
+            help=f"name a layer from 0 (the embedding) to {last}, or -1 for the last",
+        )  # fmt: skip
+    return -1 if counted == last else counted
+
+
+def single_tokens(texts: Sequence[str], model: LoadedModel) -> np.ndarray:
+    """The one id of every candidate."""
+    encoded = Texts(model.tokenizer).continued(texts)
+    for text, ids in zip(texts, encoded, strict=True):
+        if len(ids) != 1:
+            raise ModelError(
+                "E440", f"{text!r} is {len(ids)} tokens of `{model.label}`, not one",
+                help="name candidates that the tokenizer writes as one token each, such as 1 and 5 or A and B",
+            )  # fmt: skip
+    return np.array([ids[0] for ids in encoded])
+
+
+def fed_lengths(sequences: Sequences, wants: Sequence[Want]) -> np.ndarray:
+    """How many leading tokens of each row the model must read: none after the last that is needed."""
+    fed = np.zeros(len(sequences), dtype=np.int64)
+    for want in wants:
+        match want:
+            case Logprobs() | Entropies():
+                needed = np.maximum(last_of(sequences, want.span) - 1, 0)
+            case Hidden():
+                needed = last_of(sequences, want.span)
+            case Tokens():
+                continue
+            case _:
+                needed = sequences.lengths
+        fed = np.maximum(fed, needed)
+    return fed
+
+
+def last_of(sequences: Sequences, span: Span) -> np.ndarray:
+    """Per row, one past the last token of the span."""
+    if span == "whole":
+        return sequences.lengths
+    inside = np.flatnonzero(_inside(sequences.response, span))
+    row = np.searchsorted(sequences.offsets, inside, side="right") - 1
+    ends = np.zeros(len(sequences), dtype=np.int64)
+    ends[row] = inside + 1 - sequences.offsets[row]  # the last write of a row wins, and it is the largest
+    return ends
+
+
+def _inside(response: np.ndarray, span: Span) -> np.ndarray:
+    if span == "whole":
+        return np.ones(len(response), dtype=bool)
+    return response if span == "response" else ~response
+
+
+@dataclass
+class Reading:
+    """One pack after its forward pass."""
+
+    sequences: Sequences
+    pack: Pack
+    question: Question
+    head: Head
+    states: dict[int, Tensor]
+    slots: tuple[Tensor, ...]
+
+    def answers(self) -> dict[Want, pl.Series]:
+        """Every want's answers, one per row of the pack."""
+        return {want: self.answer(want) for want in self.question.wants}
+
+    def answer(self, want: Want) -> pl.Series:
+        match want:
+            case Logprobs():
+                return self.along(self.known[0], want.span)
+            case Entropies():
+                return self.along(self.known[1], want.span)
+            case Hidden():
+                return self.pooled(want)
+            case Tokens():
+                return self.sequences.counts(want.span)[self.pack.rows]
+            case _:
+                return vectors(self.next_tokens(want))
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return self.sequences.lengths[self.pack.rows]
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Ids of all rows of the pack, one row after another."""
+        return self.sequences.ids[self.tokens]
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        starts = self.sequences.offsets[self.pack.rows]
+        return np.repeat(starts - self.begins, self.lengths) + np.arange(self.lengths.sum())
+
+    @cached_property
+    def begins(self) -> np.ndarray:
+        return np.cumsum(self.lengths) - self.lengths
+
+    def predicted(self, span: Span) -> np.ndarray:
+        """The tokens of the span that have a token before them, as a mask over `ids`."""
+        mask = _inside(self.sequences.response[self.tokens], span).copy()
+        mask[self.begins[self.lengths > 0]] = False
+        return mask
+
+    @cached_property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Log-probabilities and entropies over `ids`, wherever a want needs them."""
+        wants = [want for want in self.question.wants if isinstance(want, Logprobs | Entropies)]
+        needed = np.logical_or.reduce([self.predicted(want.span) for want in wants])
+        spread = any(isinstance(want, Entropies) for want in wants)
+        at = np.flatnonzero(needed)
+        slot, target = self.before[at], self.ids[at]
+        # Rows that share their beginning ask the same there; each question is put once.
+        asked, back = np.unique(slot * (1 << 32) + target, return_inverse=True)
+        device = self.states[-1].device
+        hidden = self.states[-1][torch.from_numpy(asked >> 32).to(device)]
+        targets = torch.from_numpy(asked & 0xFFFFFFFF).to(device)
+        found, spreads = logprobs(self.head, hidden, targets, entropies=spread)
+        return self._over(at, found, back), self._over(at, spreads, back) if spread else np.zeros(0)
+
+    def _over(self, at: np.ndarray, values: Tensor, back: np.ndarray) -> np.ndarray:
+        over = np.full(len(self.ids), np.nan, dtype=np.float32)
+        over[at] = values.cpu().numpy()[back]
+        return over
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """For each token, the slot of the token before it; -1 for a row's first and where none was fed."""
+        slots = np.full(len(self.ids), -1, dtype=np.int64)
+        for begin, length, part in zip(self.begins.tolist(), self.lengths.tolist(), self.slots, strict=True):
+            known = part[: length - 1].cpu().numpy()
+            slots[begin + 1 : begin + 1 + len(known)] = known
+        return slots
+
+    def along(self, values: np.ndarray, span: Span) -> pl.Series:
+        """The values of the span's tokens, a list per row."""
+        mask = self.predicted(span)
+        counts = np.add.reduceat(np.append(mask, False), self.begins) * (self.lengths > 0)
+        return lists(values[mask], counts)
+
+    def pooled(self, want: Hidden) -> pl.Series:
+        states = self.states[self.question.layers[want.layer]]
+        inside = _inside(self.sequences.response[self.tokens], want.span)
+        rows = []
+        for begin, length, part in zip(self.begins.tolist(), self.lengths.tolist(), self.slots, strict=True):
+            chosen = torch.from_numpy(np.flatnonzero(inside[begin : begin + length])).to(states.device)
+            rows.append(pool(states[part[chosen]].float(), want.pool) if len(chosen) else None)
+        return maybe_vectors(rows, states.shape[-1])
+
+    def next_tokens(self, want: Want) -> np.ndarray:
+        last = torch.stack([part[-1] for part in self.slots])
+        ids = torch.from_numpy(self.question.candidates[want]).to(last.device)
+        return candidates(self.head, self.states[-1][last], ids).cpu().numpy()
+
+
+def pool(states: Tensor, how: Pool) -> Tensor:
+    """One vector of `[tokens, size]` states."""
+    match how:
+        case "mean":
+            return states.mean(0)
+        case "last":
+            return states[-1]
+        case "first":
+            return states[0]
+        case "position":
+            weights = torch.arange(1, len(states) + 1, device=states.device, dtype=torch.float32)
+            return (weights / weights.sum()) @ states
+
+
+def lists(values: np.ndarray, counts: np.ndarray) -> pl.Series:
+    """`List(Float32)`: so many of the values for each row, in order."""
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    array = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.float32)))
+    return pl.Series("answer", array)
+
+
+def vectors(rows: np.ndarray) -> pl.Series:
+    """`List(Float32)` of equally many numbers for each row."""
+    return lists(rows.reshape(-1), np.full(len(rows), rows.shape[1]))
+
+
+def maybe_vectors(rows: Sequence[Tensor | None], size: int) -> pl.Series:
+    """`Array(Float32, size)`; null where a row has none."""
+    filled = np.zeros((len(rows), size), dtype=np.float32)
+    for at, row in enumerate(rows):
+        if row is not None:
+            filled[at] = row.cpu().numpy()
+    missing = pa.array([row is None for row in rows])
+    array = pa.FixedSizeListArray.from_arrays(pa.array(filled.reshape(-1)), size, mask=missing)
+    return pl.Series("answer", array)

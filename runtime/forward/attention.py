@@ -1,0 +1,158 @@
+"""Attention over packed rows: every segment sees itself and its parent, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NAME = "selrun_packed"
+
+
+class UnknownAttention(Exception):
+    """The model asks its attention for something that packed rows do not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Segments of one length: side by side in the row, or behind a parent and then picked by `index`."""
+
+    length: int
+    """Tokens that attend to each other in one segment, parent's included."""
+    own: int
+    """The last so many of them are the segment's own."""
+    start: int = 0
+    count: int = 1
+    index: Tensor | None = None
+    """`[count * length]`, the slots of parent and segment; `None` where they lie side by side."""
+    target: Tensor | None = None
+    """`[count * own]`, the slots of the segments' own tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The same segments as torch's variable-length attention on CUDA takes them."""
+
+    starts: Tensor
+    """`[segments + 1]`, int32."""
+    key_starts: Tensor
+    longest: int
+    longest_keys: int
+    keys: Tensor | None
+    """The slots of all parents' and segments' tokens, segment by segment; `None` without parents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the segments of one packed row lie."""
+
+    groups: tuple[Group, ...]
+    causal: bool = True
+    variable: Variable | None = None
+
+
+_layout: ContextVar[Layout | None] = ContextVar("layout", default=None)
+
+
+@contextmanager
+def laid_out(layout: Layout) -> Iterator[None]:
+    """Inside, packed attention follows the layout."""
+    token = _layout.set(layout)
+    try:
+        yield
+    finally:
+        _layout.reset(token)
+
+
+def register() -> None:
+    """Makes packed attention known to transformers under `NAME`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, no_mask)
+
+
+def no_mask(*args: Any, **options: Any) -> None:
+    """The layout says who sees whom; a dense mask of a packed row would cost more than the model."""
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attention of `[1, heads, tokens, size]` queries, as `[1, tokens, heads, size]`."""
+    layout = _layout.get()
+    if layout is None or attention_mask is not None:
+        raise UnknownAttention("packed attention outside a packed row")
+    for name in ("softcap", "s_aux", "position_bias"):
+        if options.get(name) is not None:
+            raise UnknownAttention(name)
+    if layout.variable is not None:
+        return _variable(layout, query[0], key[0], value[0], scaling, sliding_window)[None], None
+    out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
+    for group in layout.groups:
+        _attend_group(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
+    return out[None], None
+
+
+def _attend_group(
+    group: Group, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+    scaling: float | None, window: int | None,
+) -> None:  # fmt: skip
+    q, k, v = (_picked(group, states) for states in (query, key, value))  # [count, heads, length, size]
+    mask = _band(group.length, window, q.device) if window and group.length > window and causal else None
+    seen = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scaling,
+        enable_gqa=q.shape[1] != k.shape[1],
+    ).transpose(1, 2)  # fmt: skip
+    if group.target is None:
+        out[group.start : group.start + group.count * group.length] = seen.flatten(0, 1)
+    else:
+        out[group.target] = seen[:, group.length - group.own :].flatten(0, 1)
+
+
+def _picked(group: Group, states: Tensor) -> Tensor:
+    heads, _, size = states.shape
+    if group.index is None:
+        part = states[:, group.start : group.start + group.count * group.length]
+    else:
+        part = states.index_select(1, group.index)
+    return part.view(heads, group.count, group.length, size).transpose(0, 1)
+
+
+def _band(length: int, window: int, device: torch.device) -> Tensor:
+    at = torch.arange(length, device=device)
+    distance = at[:, None] - at[None, :]
+    return (distance >= 0) & (distance < window)
+
+
+def _variable(
+    layout: Layout, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    plan = layout.variable
+    assert plan is not None
+    q, k, v = (states.transpose(0, 1) for states in (query, key, value))  # [tokens, heads, size]
+    if plan.keys is not None:
+        k, v = k[plan.keys], v[plan.keys]
+    left = -1 if window is None else window - 1
+    seen = varlen_attn(
+        q.contiguous(), k.contiguous(), v.contiguous(), plan.starts, plan.key_starts, plan.longest,
+        plan.longest_keys, scale=scaling, window_size=(left, 0) if layout.causal else (-1, -1),
+        enable_gqa=q.shape[1] != k.shape[1],
+    )  # fmt: skip
+    assert isinstance(seen, Tensor)
+    return seen
