@@ -93,7 +93,7 @@ class TrainSpec:
 class Op(BaseModel):
     """An operation of the language."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     verb: ClassVar[str]
     noun: ClassVar[str] = ""

@@ -15,7 +15,7 @@ ModelKind = Literal["causal", "encoder", "seq2seq", "classifier", "api", "unknow
 class Value(BaseModel):
     """A frozen value; equal by content."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
 
 class Share(Value):
