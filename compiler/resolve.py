@@ -436,6 +436,14 @@ class Resolver:
         if bound and not isinstance(bound.value, tree.Chain):
             inside = bound.flow or Flow(None, Schema())
             return self.model(bound.value, bound.scope, inside).model_copy(update={"label": name.text})
+        if bound:
+            raise problem(
+                "E301",
+                f"`{name.text}` is a dataset, not a model",
+                name.span,
+                "a model belongs here",
+                also=[(bound.span, f"`{name.text}` is bound here")] if bound.span else (),
+            )
         target = self.facts.aliases.get(name.text)
         if target is not None:
             return self.pretrained(target, name.text, name.span)

@@ -460,10 +460,10 @@ class Steps:
         given = _matched(call, [*kind.positional, *open_fields], f"`{kind.noun or kind.verb}`")
         extra = [a for a in arguments if a.name is None][len(kind.positional) :]
         if extra:
-            takes = ", ".join(kind.positional) or "nothing without a name"
+            takes, most = choices(kind.positional) or "nothing without a name", len(kind.positional)
             raise problem(
                 "E304",
-                f"`{kind.noun or kind.verb}` takes {len(kind.positional)} arguments without names",
+                f"`{kind.noun or kind.verb}` takes {most or 'no'} argument{'s' * (most != 1)} without names",
                 extra[0].value.span,
                 "one too many",
                 help=f"it takes {takes}; give others by name",

@@ -111,7 +111,12 @@ class Place:
         return self.opened[-1] if self.opened else None
 
     def following(self, by: int = 1) -> str | None:
-        return self.tokens[self.at + by].type if self.at + by < len(self.tokens) else None
+        return self.tokens[self.at + by].type if 0 <= self.at + by < len(self.tokens) else None
+
+    @property
+    def binds_chain(self) -> bool:
+        """Behind `let name =` and `method name(…) =`; other assignments take values."""
+        return self.following(-3) == "LET" or self.following(-2) == "RPAR"
 
     @property
     def condition_follows(self) -> bool:
@@ -142,7 +147,7 @@ def _begins_step(place: Place) -> bool:
             return True
         case "EQUAL":
             begins = following in BEGINS_THING or place.condition_follows
-            return place.inside in (None, "LBRACE") and verb and begins
+            return place.binds_chain and verb and begins
         case "LPAR":
             return place.inside == "LPAR" and _reads_as_step(place)
         case previous:
