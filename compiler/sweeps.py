@@ -57,7 +57,8 @@ def plan_sweeps(graph: Graph, trace: Trace, *, fused: bool = True) -> tuple[Swee
     """The sweeps of a graph; unfused, one for each request, as a script for each method would run them."""
     asked = list(collect(graph))
     if not fused:
-        return tuple(_sweep(graph, Group(a.request.model.key, a.request.view, a.rows, [a])) for a in asked)
+        alone = (Group(a.request.model.key, a.request.view, a.rows, [a]) for a in asked)
+        return tuple(_sweep(graph, group, str(number)) for number, group in enumerate(alone))
     groups = fold(graph, fuse(graph, asked, trace), trace)
     return tuple(_sweep(graph, group) for group in groups)
 
@@ -156,7 +157,8 @@ def _refuse_fold(graph: Graph, groups: list[Group], group: Group, trace: Trace) 
         trace.refuse(FOLD, title, "what it wants stands at the end of its own pass")
 
 
-def _sweep(graph: Graph, group: Group) -> Sweep:
+def _sweep(graph: Graph, group: Group, mark: str = "") -> Sweep:
+    """The sweep of a group; a mark keeps equal ones apart where nothing is shared."""
     asks = [Ask(a.request.view, a.request.want, a.request.want) for a in group.asked]
     for one in group.folded:
         want = prefix_want(one.request.want)
@@ -164,5 +166,5 @@ def _sweep(graph: Graph, group: Group) -> Sweep:
         asks.append(Ask(one.request.view, one.request.want, want))
     for_nodes = tuple(dict.fromkeys(a.node for a in group.everyone))
     distinct = tuple(dict.fromkeys(asks))
-    name = hashlib.sha256(repr((group.model, group.view, group.rows, distinct)).encode()).hexdigest()[:10]
+    name = hashlib.sha256(repr((group.model, group.view, group.rows, distinct, mark)).encode()).hexdigest()[:10]
     return Sweep(name, group.model, group.view, group.rows, distinct, for_nodes)

@@ -27,7 +27,7 @@ from .passes import pass_key
 from .rows import Layout, Rows, write_rows
 from .sources import Memory, ModelSource
 from .store import Store
-from .sweeping import SweepRun, meta_of, passes
+from .sweeping import SweepRun, dtype_of, meta_of, passes
 from .world import World
 
 
@@ -300,7 +300,8 @@ class Execution:
     def answer(self, request: Request, keys: pl.Series) -> pl.Series:
         """The stored answers, row by row; every row was answered by the sweeps before."""
         meta = meta_of(self.model(request.model.key), request.view, request.want, self.dtype)
-        return self.store.read(pass_key(meta), keys)["answer"]
+        answers = self.store.read(pass_key(meta), keys)["answer"]
+        return answers.cast(dtype_of(request.want)) if answers.dtype == pl.Null else answers
 
     def sweep(self, task: Sweep) -> None:
         """Runs the model on the rows that the store lacks."""
