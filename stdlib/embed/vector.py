@@ -27,8 +27,8 @@ class Vector(Embed):
     example = """
         load "examples/tasks.jsonl"
         | embed using nano as place
-        | cluster kmeans(4) by place as topic
-        | sample 1 per topic
+        | cluster kmeans(4) by place as part
+        | sample 1 per part
     """
 
     name: str = "embedding"
