@@ -82,12 +82,15 @@ def lex(text: str) -> Lexed:
     return Lexed(tuple(placed(tokens)), tuple(comments))
 
 
-def placed(tokens: Sequence[Token]) -> Iterator[Token]:
+def placed(tokens: Sequence[Token]) -> list[Token]:
     """The tokens, with VERB and NOUN told apart from NAME."""
+    found = list(tokens)
     opened: list[str] = []
-    for at, token in enumerate(tokens):
-        yield _named(Place(tokens, at, opened)) if token.type == "NAME" else token
-        _track(token, tokens[at - 1] if at else None, opened)
+    for at, token in enumerate(found):
+        if token.type == "NAME":
+            found[at] = _named(Place(found, at, opened))
+        _track(token, found[at - 1] if at else None, opened)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
