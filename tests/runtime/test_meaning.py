@@ -1,0 +1,100 @@
+"""Rules change what a run costs and never what it gives: the same rows, the same scores, with them and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recipes import ROOT, Maker, few_rows, written
+from selrun.compiler.catalogue import catalogue
+from selrun.errors import SelrunError
+from selrun.runtime.run import Run, execute
+from selrun.runtime.settings import Settings
+from selrun.runtime.store import Store
+
+NANO = dict.fromkeys(("llama2-7b", "gpt2", "minilm", "ranker"), "nano")
+METHODS = {
+    "perplexity_high": "perplexity_high(nano, keep = 20%)",
+    "perplexity_low": "perplexity_low(nano, keep = 20%)",
+    "perplexity_middle": "perplexity_middle(nano, keep = 20%)",
+    "random": "random(keep = 20%)",
+    "longest": "longest(keep = 10)",
+    "superfiltering": "superfiltering(nano, keep = 20%)",
+    "cherry": "cherry(nano, keep = 20%)",
+}
+EXAMPLES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.sel"))}
+GOLDEN = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "tests" / "recipes").glob("*.sel"))}
+OPERATIONS = {f"{verb} {noun}": op.example for (verb, noun), op in catalogue().ops.items() if op.example}
+GENERATED = {f"generated {seed}": Maker(seed).recipe() for seed in range(50)}
+TOO_FEW = ("E520", "E521", "E522", "E524")
+"""What a recipe may end in that leaves too few rows for a later step."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few rows under the names that examples use.
+
+    Each side has a store of its own; trained models are found by all that determines them, so both may read them.
+    """
+    folder = tmp_path_factory.mktemp("meaning")
+    (folder / "examples").mkdir()
+    written(few_rows(), folder / "examples" / "tasks.jsonl")
+    for side in ("with", "without"):
+        Store(folder / side)
+    (folder / "with" / "artefacts").mkdir(exist_ok=True)
+    (folder / "without" / "artefacts").symlink_to(folder / "with" / "artefacts")
+    return folder
+
+
+def outcome(text: str, place: Path, rules: bool) -> Run | str:
+    store = place / ("with" if rules else "without")
+    settings = Settings(
+        data=place / "examples" / "tasks.jsonl", models=NANO, store=store, rules=rules, write=False
+    )
+    try:
+        return execute([("recipe.sel", text)], settings)
+    except SelrunError as error:
+        return f"{error.code}: {error.headline}"
+
+
+def assert_same(text: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Run | str:
+    monkeypatch.chdir(place)
+    one, other = (outcome(text, place, rules) for rules in (True, False))
+    if isinstance(one, str) or isinstance(other, str):
+        assert one == other
+        return one
+    assert one.ids.to_list() == other.ids.to_list()
+    assert one.rows.columns == other.rows.columns
+    for name in one.rows.columns:
+        assert_column(one.rows[name].to_list(), other.rows[name].to_list(), name)
+    return one
+
+
+def assert_column(one: list[object], other: list[object], name: str) -> None:
+    for left, right in zip(one, other, strict=True):
+        if isinstance(left, float | list):
+            assert left == pytest.approx(right, rel=1e-5, abs=1e-5), name
+        else:
+            assert left == right, name
+
+
+@pytest.mark.parametrize("text", [*EXAMPLES.values(), *GOLDEN.values()], ids=[*EXAMPLES, *GOLDEN])
+def test_recipes_of_the_repository(text: str, place: Path, monkeypatch: pytest.MonkeyPatch):
+    assert_same(text, place, monkeypatch)
+
+
+@pytest.mark.parametrize("text", OPERATIONS.values(), ids=OPERATIONS)
+def test_examples_of_operations(text: str, place: Path, monkeypatch: pytest.MonkeyPatch):
+    assert isinstance(assert_same(text, place, monkeypatch), Run)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue().methods))
+def test_methods(name: str, place: Path, monkeypatch: pytest.MonkeyPatch):
+    found = assert_same(METHODS[name], place, monkeypatch)
+    assert isinstance(found, Run) or (name == "cherry" and "1,000" in found)
+
+
+@pytest.mark.parametrize("text", GENERATED.values(), ids=GENERATED)
+def test_generated_recipes(text: str, place: Path, monkeypatch: pytest.MonkeyPatch):
+    found = assert_same(text, place, monkeypatch)
+    assert isinstance(found, Run) or found.startswith(TOO_FEW)
