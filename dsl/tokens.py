@@ -153,6 +153,8 @@ def _begins_step(place: Place) -> bool:
             return place.binds_chain and verb and begins
         case "LPAR":
             return place.inside == "LPAR" and _reads_as_step(place)
+        case "VERB":
+            return place.token == "load" and following in ("STRING", "BLOCK")
         case previous:
             begins = following in (*BEGINS_THING, "MINUS", None) or place.condition_follows
             return place.inside in (None, "LBRACE") and previous in ENDS_VALUE and verb and begins

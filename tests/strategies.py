@@ -138,14 +138,14 @@ def chains(
         lambda call, found: tree.CallStep(call, found, span=NOWHERE), calls(values), clauses(values)
     )
     later = steps(values, tuple(verb for verb in VERBS if verb != "from")) | call_steps | reads(values)
-    first = steps(values, begins, least=least) | reads(values)
+    first = reads(values) | (steps(values, begins, least=least) if begins else st.nothing())
     return st.builds(
         lambda first, rest: tree.Chain((first, *rest), span=NOWHERE), first, st.lists(later, max_size=3)
     )
 
 
 values = st.deferred(lambda: st.recursive(atoms, larger, max_leaves=6))
-whole_chains = chains(values, begins=("load",), least=1)
+whole_chains = chains(values, begins=())
 
 
 def params() -> st.SearchStrategy[tree.Param]:

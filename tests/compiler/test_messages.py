@@ -49,5 +49,11 @@ def test_no_message_speaks_to_a_person_or_asks():
 
 
 def test_independent_mistakes_are_all_reported_once():
-    text = 'let a = load "a.jsonl"\nfrom a | scor ifd using gpt2 | top 5%\nlet = 3\nlet pool = (from a | sample 0)\nfrom pool | sample 5%\n'
-    assert [(d.code, d.span.line) for d in check_text(text)] == [("E201", 2), ("E101", 3), ("E302", 4)]
+    text = """
+        let a = load "a.jsonl"
+        from a | scor ifd using gpt2 | top 5%
+        let = 3
+        let pool = (from a | sample 0)
+        from pool | sample 5%
+    """
+    assert [(d.code, d.span.line) for d in check_text(text)] == [("E201", 3), ("E101", 4), ("E302", 5)]
