@@ -26,6 +26,7 @@ from .events import (
 from .summary import span, summary
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from .run import Run
@@ -226,8 +227,8 @@ def model_text(event: ModelLoaded) -> str:
     return f"{event.label} loaded in {span(event.seconds)}: {event.dtype} on {event.device}"
 
 
-def bars() -> Progress:
-    """Bars on the standard error: title, bar, rows, tokens a second, time left."""
+def bars(console: Console | None = None) -> Progress:
+    """Bars, on the standard error unless told otherwise: title, bar, rows, tokens a second, time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
     from rich.table import Column
@@ -243,7 +244,7 @@ def bars() -> Progress:
         TextColumn("rows", table_column=fixed()),
         TextColumn("{task.fields[speed]}", markup=False, table_column=fixed()),
         TextColumn("{task.fields[left]}", markup=False, table_column=fixed()),
-        console=Console(stderr=True),
+        console=console or Console(stderr=True),
         transient=True,
         expand=True,
     )
