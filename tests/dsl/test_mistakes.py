@@ -16,6 +16,7 @@ from strategies import mistakes, recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = [path.read_text("utf-8") for path in sorted(ROOT.glob("*/**/*.sel"))]
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 MANY = settings(
     max_examples=int(os.environ.get("SELRUN_EXAMPLES", "100")),
     deadline=None,

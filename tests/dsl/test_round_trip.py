@@ -16,6 +16,7 @@ from selrun.dsl.tokens import lex
 from selrun.dsl.tree import Recipe, Source
 from strategies import recipes
 
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 MANY = settings(
     max_examples=int(os.environ.get("SELRUN_EXAMPLES", "100")),
     deadline=None,
