@@ -10,7 +10,7 @@ from importlib.resources import files
 @cache
 def builtin_aliases() -> tuple[dict[str, str], frozenset[str]]:
     """Names and targets of models whose weights can be loaded, and the names of models behind an API."""
-    package = __package__.rpartition(".")[0]
+    package = __name__.rpartition(".compiler.")[0]
     tables = tomllib.loads(files(f"{package}.stdlib").joinpath("models.toml").read_text("utf-8"))
     targets: dict[str, str] = {}
     for table, names in tables.items():

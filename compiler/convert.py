@@ -568,7 +568,7 @@ def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
 
 def _call_kind(call: tree.Call, schema: Schema) -> Kind:
     function = FUNCTIONS[call.name.text]
-    kinds = [kind_of(argument.value, schema) for argument in call.arguments]
+    kinds: list[Kind] = [kind_of(argument.value, schema) for argument in call.arguments]
     for position, (argument, kind) in enumerate(zip(call.arguments, kinds, strict=True)):
         wants = function.kind_at(position)
         if not _fits(kind, wants):
