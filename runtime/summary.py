@@ -97,7 +97,7 @@ def model_lines(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if cached := sum(sweep["cached"] for sweep in sweeps):
         words.append(f"{cached:,} passes from the store")
     if failed := sum(sweep["failed"] for sweep in sweeps):
-        words.append(f"{failed:,} rows failed")
+        words.append(f"{failed:,} {'row' if failed == 1 else 'rows'} failed")
     yield "sweeps", "; ".join(words)
 
 
