@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PROBE_ROWS = 512
+PROBE_ROWS = (64, 512)
+PROBE_PRODUCTS = 1 << 30
+"""Multiplications of one probe: some milliseconds, whatever the shape."""
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
@@ -65,7 +67,9 @@ def as_linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 @cache
 def onednn_is_faster(inputs: int, outputs: int, threads: int) -> bool:
     """Measured once per shape, on random numbers."""
-    rows, weight = torch.randn(PROBE_ROWS, inputs), torch.randn(outputs, inputs)
+    least, most = PROBE_ROWS
+    count = max(least, min(most, PROBE_PRODUCTS // (inputs * outputs)))
+    rows, weight = torch.randn(count, inputs), torch.randn(outputs, inputs)
     if not _agrees(rows[:8], weight):
         return False
     ours, theirs = quickest((onednn, F.linear), rows, weight)
