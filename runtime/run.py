@@ -99,6 +99,8 @@ def execute(texts: Texts, settings: Settings, listen: Listener = ignore) -> Run:
 
 def execution(plan: Plan, settings: Settings, world: World, listen: Listener) -> Execution:
     """The plan with a store, an engine and a machine to run on."""
+    # Threads that spin while they wait make a shared machine ten times slower; OpenMP reads this when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from .devices import device_of, dtype_of, engine_for
     from .execute import Execution
     from .store import Store, default_root
