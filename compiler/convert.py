@@ -300,7 +300,7 @@ def checked(expression: tree.Expr, place: Place, wants: Kind = "any") -> Express
     column = place.flow.schema.get(expression.text) if isinstance(expression, tree.Name) else None
     return Expression(
         tree=expression,
-        text=tree_text(expression),
+        text=expression.text if isinstance(expression, tree.Name) else tree_text(expression),
         columns=columns(expression),
         rowwise=is_rowwise(expression),
         better=(column.better if column else None) or "high",
