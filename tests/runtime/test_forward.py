@@ -307,8 +307,9 @@ def test_a_candidate_of_two_tokens_is_refused() -> None:
 
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ModelError, match=f"no layer {LAYERS + 1}"):
+    with pytest.raises(ModelError, match=f"no layer {LAYERS + 1}") as raised:
         list(sweep(loaded(network("llama")), many(), [Hidden(LAYERS + 1)]))
+    assert raised.value.code == "E442"
 
 
 def test_logits_that_a_model_changes_in_an_unknown_way_are_refused() -> None:
@@ -322,8 +323,9 @@ def test_logits_that_a_model_changes_in_an_unknown_way_are_refused() -> None:
 
     model = loaded(made)
     model.model.forward = changed
-    with pytest.raises(ModelError, match="logits"):
+    with pytest.raises(ModelError, match="logits") as raised:
         list(sweep(model, many(), [Logprobs()]))
+    assert raised.value.code == "E443"
 
 
 # Memory
@@ -364,8 +366,9 @@ def test_a_row_too_large_for_memory_is_named_by_its_tokens() -> None:
     model = loaded(network("llama"))
     list(sweep(model, rows_of([([5], [6])]), [Logprobs()]))
     Short(model.model, 100, ERRORS[0])
-    with pytest.raises(ModelError, match="tokens does not fit into memory"):
+    with pytest.raises(ModelError, match="a row of 230 tokens does not fit into memory") as raised:
         list(sweep(model, many(), [NextToken(("A",))]))
+    assert raised.value.code == "E441"
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
@@ -424,5 +427,6 @@ def test_embeddings_are_arrays(encoder: LoadedModel) -> None:
 
 
 def test_an_encoder_refuses_what_it_cannot_answer(encoder: LoadedModel) -> None:
-    with pytest.raises(ModelError, match="sentence encoder"):
+    with pytest.raises(ModelError, match="sentence encoder") as raised:
         list(sweep(encoder, many(), [Logprobs()]))
+    assert raised.value.code == "E442"
