@@ -42,12 +42,20 @@ class Body:
 
     def run(self, pack: Pack, layers: frozenset[int]) -> tuple[dict[int, Tensor], tuple[Tensor, ...]]:
         """Hidden states `[slots, size]` by layer, -1 the last; and each row's slots in them."""
+        if not pack.tokens:
+            return self._nothing(pack, layers)
         if self.packed:
             output = self._packed(pack, layers)
             slots = tuple(torch.from_numpy(part).to(self.device) for part in pack.slots)
         else:
             output, slots = self._padded(pack, layers)
         return {layer: self._states(output, layer) for layer in layers}, slots
+
+    def _nothing(self, pack: Pack, layers: frozenset[int]) -> tuple[dict[int, Tensor], tuple[Tensor, ...]]:
+        size = int(self.network.config.get_text_config().hidden_size)
+        empty = torch.zeros(0, dtype=torch.int64, device=self.device)
+        none = torch.zeros(0, size, dtype=self.network.dtype, device=self.device)
+        return dict.fromkeys(layers, none), tuple(empty for _ in pack.slots)
 
     def _packed(self, pack: Pack, layers: frozenset[int]) -> Any:
         layout = layout_of(pack.segments, self.device)
