@@ -105,7 +105,7 @@ class Execution:
     def let_go(self, task: Task) -> None:
         """Frees the rows that no later task reads; memory holds what is needed and no more."""
         self.done.add(task.id if isinstance(task, Sweep) else task.node)
-        kept = {output.key for output in self.plan.graph.outputs}
+        kept = {*self.saved, *(output.key for output in self.plan.graph.outputs)}
         waiting = {need for later in self.plan.tasks if _name(later) not in self.done for need in later.needs}
         for key in [k for k in self.frames if k not in kept and k not in waiting]:
             del self.frames[key]
@@ -192,8 +192,11 @@ class Execution:
         nulls = result[node.op.name].null_count() if isinstance(node.op, Adds) else 0
         if isinstance(node.op, Adds | core.Derive) and not result.schema[node.op.name].is_nested():
             self.added[key] = result.select("@id", node.op.name)
-        dropped = _gone(frame, result, _reason(node)) if result.height < frame.height else None
-        self.note(key, node.title, node.op.verb, frame.height, result, started, dropped=dropped, nulls=nulls)
+        rows_in = (
+            result.height if isinstance(node.op, core.Algebra) and node.op.operator == "+" else frame.height
+        )
+        dropped = _gone(frame, result, _reason(node)) if result.height < rows_in else None
+        self.note(key, node.title, node.op.verb, rows_in, result, started, dropped=dropped, nulls=nulls)
 
     def reduced(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame:
         op = node.op
@@ -392,7 +395,7 @@ def _reason(node: Node) -> str:
     match node.op:
         case core.Filter(condition=condition):
             return f"`{condition.text}` is not true"
-        case core.Without():
+        case core.Without() | core.Algebra(operator="-"):
             return "the other dataset holds it"
         case _:
             return "the other dataset does not hold it"

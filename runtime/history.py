@@ -36,9 +36,32 @@ def history(run: Execution, output: str) -> pl.DataFrame:
             marks = {name: f"step {number}: {name}" for name in step.marks.columns if name != "@id"}
             frame = _joined(frame, step.marks.rename(marks))
     frame = _joined(frame, _positions(run.frames[output]))
-    return frame.with_columns(kept=pl.col("position").is_not_null()).join(
+    frame = frame.with_columns(kept=pl.col("position").is_not_null()).join(
         _dropped(steps), on="@id", how="left", maintain_order="left"
     )
+    return _with_bystanders(frame, _of_sources(run, output))
+
+
+def _of_sources(run: Execution, output: str) -> pl.Series:
+    """The ids of the rows that could have come into the output."""
+    waiting, sources = [output], {}
+    while waiting:
+        key = waiting.pop()
+        if key in run.inputs:
+            sources[key] = run.inputs[key].frame["@id"]
+        waiting += [need for need in run.plan.graph.rows_from(key) if need not in sources]
+    return pl.concat(list(sources.values()))
+
+
+def _with_bystanders(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    """Rows that were only read to be compared with say so."""
+    told = pl.struct(
+        step=pl.lit(None, pl.Int64),
+        title=pl.lit(None, pl.String),
+        reason=pl.lit("read only to compare others with"),
+    )
+    other = pl.col("dropped").is_null() & ~pl.col("kept") & ~pl.col("@id").is_in(ids.implode())
+    return frame.with_columns(pl.when(other).then(pl.concat_list(told)).otherwise("dropped").alias("dropped"))
 
 
 def _read_rows(run: Execution, keys: list[str]) -> pl.DataFrame:

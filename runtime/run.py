@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.check import Checked
-from ..compiler.core import Save
+from ..compiler.core import Load, Save
 from ..compiler.graph import Output
 from ..compiler.lower import lower
 from ..compiler.plan import Plan
@@ -92,6 +92,7 @@ def execute(texts: Texts, settings: Settings, listen: Listener = ignore) -> Run:
     checked, plan = planned(texts, settings, world)
     run = execution(plan, settings, world, listen)
     targets = output_targets(plan, settings)
+    refuse_overwriting(plan, targets, settings)
     announce(texts, plan, run, checked, listen)
     run.run(before_sweeps=lambda: locked(run, texts, checked, settings, targets))
     return finished(run, texts, checked, settings, targets, events, started)
@@ -157,6 +158,30 @@ def output_targets(plan: Plan, settings: Settings) -> dict[str, Path]:
     return {o.recipe: Path(f"{Path(o.recipe).stem}.selected.jsonl") for o in unsaved}
 
 
+def refuse_overwriting(plan: Plan, targets: Mapping[str, Path], settings: Settings) -> None:
+    """Nothing that is read, and nothing that was just written, is written over. Raises DataError E411, E412."""
+    ops = [node.op for node in plan.graph.nodes.values()]
+    saves = [Path(op.path) for op in ops if isinstance(op, Save)]
+    read = {_real(op.source or settings.source or "") for op in ops if isinstance(op, Load)}
+    seen: set[str] = set()
+    for path in (*saves, *targets.values()):
+        if _real(path) in read:
+            raise DataError(
+                "E412", f"`{path}` is read and would be written over",
+                help="write to another file with `--out`, or with `save` in the recipe",
+            )  # fmt: skip
+        if _real(path) in seen:
+            raise DataError(
+                "E411", f"`{path}` would be written twice",
+                help="give every `save` a file of its own, and run recipes of one name one by one",
+            )  # fmt: skip
+        seen.add(_real(path))
+
+
+def _real(path: str | Path) -> str:
+    return os.path.realpath(path)
+
+
 def allowed_path(path: str, anywhere: bool) -> Path:
     """Where a recipe may write: under the working folder, unless the user allows more. Raises DataError E408."""
     target = Path(path)
@@ -194,17 +219,14 @@ def finished(
 
     manifests, written = {}, []
     for output in run.plan.graph.outputs:
-        text = dict(texts)[output.recipe]
-        facts = fixed_facts(run, output.recipe, text, checked.parameters, settings)
-        manifest = {"format": FORMAT, **facts, **run_facts(run, output.key, time.perf_counter() - started)}
-        paths = saved_on_the_way(run, output)
+        facts = fixed_facts(run, output.recipe, dict(texts)[output.recipe], checked.parameters, settings)
         if output.last and output.recipe in targets:
             run.write(output.key, run.frames[output.key], targets[output.recipe])
-            paths.append(targets[output.recipe])
-        for path in paths if settings.write else ():
-            written.append(path)
-            record(run, output, manifest, path)
-        if output.last:
+        for key, path in places(run, output, targets):
+            manifest = {"format": FORMAT, **facts, **run_facts(run, key, time.perf_counter() - started)}
+            if path is not None:
+                written.append(path)
+                record(run, key, manifest, path)
             manifests[output.recipe] = manifest
     run.listen(done(run, written, started))
     results = {o.recipe: run.result(o.key) for o in run.plan.graph.outputs if o.last}
@@ -215,19 +237,25 @@ def finished(
     )  # fmt: skip
 
 
-def saved_on_the_way(run: Execution, output: Output) -> list[Path]:
-    """The files that `save` steps of an output's chain wrote."""
-    return [run.saved[key] for key in reversed(list(run.plan.graph.lineage(output.key))) if key in run.saved]
+def places(run: Execution, output: Output, targets: Mapping[str, Path]) -> Iterator[tuple[str, Path | None]]:
+    """The datasets of a chain that were written, by key, with the file of each; the chain's result comes last."""
+    saved = [key for key in run.plan.graph.lineage(output.key) if key in run.saved]
+    for key in reversed(saved):
+        yield key, run.saved[key]
+    if output.last and output.recipe in targets:
+        yield output.key, targets[output.recipe]
+    elif output.key not in saved:
+        yield output.key, None
 
 
-def record(run: Execution, output: Output, manifest: Mapping[str, Any], path: Path) -> None:
+def record(run: Execution, key: str, manifest: Mapping[str, Any], path: Path) -> None:
     """The manifest and the history beside one file."""
     from .history import history, write_history
     from .manifest import file_facts, history_path, manifest_path, write_manifest
 
-    content = {**manifest, "output": file_facts(path, run.frames[output.key].height)}
+    content = {**manifest, "output": file_facts(path, run.frames[key].height)}
     write_manifest(content, manifest_path(path))
-    write_history(history(run, output.key), history_path(path))
+    write_history(history(run, key), history_path(path))
 
 
 def done(run: Execution, written: Sequence[Path], started: float) -> RunDone:
