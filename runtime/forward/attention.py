@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -49,12 +49,21 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows that a model's masks ask for, and those that its attention is told of."""
+
+    asked: set[int] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How the segments of one packed row lie."""
 
     groups: tuple[Group, ...]
     causal: bool = True
     variable: Variable | None = None
+    windows: Windows = field(default_factory=Windows)
 
 
 _layout: ContextVar[Layout | None] = ContextVar("layout", default=None)
@@ -68,6 +77,8 @@ def laid_out(layout: Layout) -> Iterator[None]:
         yield
     finally:
         _layout.reset(token)
+    if unknown := layout.windows.asked - layout.windows.told:
+        raise UnknownAttention(f"a window of {unknown} that only the mask knows")
 
 
 def register() -> None:
@@ -78,8 +89,11 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, no_mask)
 
 
-def no_mask(*args: Any, **options: Any) -> None:
+def no_mask(*args: Any, local_size: int | None = None, **options: Any) -> None:
     """The layout says who sees whom; a dense mask of a packed row would cost more than the model."""
+    layout = _layout.get()
+    if layout is not None and local_size is not None:
+        layout.windows.asked.add(local_size)
 
 
 def attend(
@@ -99,6 +113,8 @@ def attend(
     for name in ("softcap", "s_aux", "position_bias"):
         if options.get(name) is not None:
             raise UnknownAttention(name)
+    if sliding_window is not None:
+        layout.windows.told.add(sliding_window)
     if layout.variable is not None:
         return _variable(layout, query[0], key[0], value[0], scaling, sliding_window)[None], None
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])

@@ -16,7 +16,7 @@ from ...compiler.wants import Embedding, Want
 from ...errors import ModelError
 from . import attention
 from .gemm import speed_up
-from .layouts import layout_of
+from .layouts import layout_of, takes_one_call
 from .packing import Pack, packs
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Encoder:
         ids, positions = (torch.from_numpy(part)[None].to(self.device) for part in (pack.ids, pack.positions))
         body = self.network[0].auto_model
         causal = bool(getattr(body.config, "is_decoder", False))
-        with attention.laid_out(layout_of(pack.segments, self.device, causal=causal)):
+        one_call = takes_one_call(self.device, body.dtype)
+        layout = layout_of(pack.segments, self.device, causal=causal, one_call=one_call)
+        with attention.laid_out(layout):
             states = body(input_ids=ids, position_ids=positions).last_hidden_state[0]
         width = max(len(part) for part in pack.slots)
         spread = states.new_zeros(len(pack.slots), width, states.shape[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import groupby
 
 import numpy as np
@@ -12,9 +13,11 @@ from .attention import Group, Layout, Variable
 from .packing import Segment
 
 
-def layout_of(segments: Sequence[Segment], device: str, *, causal: bool = True) -> Layout:
-    """How the segments attend: grouped by length, or as one variable-length call on CUDA."""
-    if device.startswith("cuda"):
+def layout_of(
+    segments: Sequence[Segment], device: str, *, causal: bool = True, one_call: bool = False
+) -> Layout:
+    """How the segments attend: grouped by length, or in one variable-length call."""
+    if one_call:
         return Layout((), causal, variable(segments, device))
     return Layout(tuple(group(list(same), device) for _, same in groupby(segments, _shape)), causal)
 
@@ -57,3 +60,9 @@ def variable(segments: Sequence[Segment], device: str) -> Variable:
 
 def _starts(lengths: np.ndarray, device: str) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(device)
+
+
+def takes_one_call(device: str, dtype: torch.dtype) -> bool:
+    """Whether torch has variable-length attention for numbers of this kind there."""
+    half = dtype in (torch.float16, torch.bfloat16)
+    return device.startswith("cuda") and half and find_spec("torch.nn.attention.varlen") is not None
