@@ -1,0 +1,137 @@
+"""The scoring loops of the IFD papers' scripts, one row and one pass at a time, written out from their descriptions.
+
+A row that the scripts skip, that gives NaN, or on which they raise has no score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+Row = dict[str, str]
+Prompt = Callable[[Row], str]
+
+INTRO = "Below is an instruction that describes a task"
+ASK = "Write a response that appropriately completes the request.\n\n"
+CHAT = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+    "detailed, and polite answers to the user's questions. USER: {} ASSISTANT:"
+)
+
+
+def alpaca(row: Row) -> str:
+    if row["input"] == "":
+        return f"{INTRO}. {ASK}### Instruction:\n{row['instruction']}\n\n### Response:"
+    return (
+        f"{INTRO}, paired with an input that provides further context. {ASK}"
+        f"### Instruction:\n{row['instruction']}\n\n### Input:\n{row['input']}\n\n### Response:"
+    )
+
+
+def wizard(row: Row, between: str = "\n") -> str:
+    extra = between + row["input"] if row["input"] else ""
+    return row["instruction"] + extra + "\n\n### Response:"
+
+
+def wizard_v1(row: Row) -> str:
+    return wizard(row, "\nInput:")
+
+
+def vicuna(row: Row) -> str:
+    extra = "\nInput:\n" + row["input"] if row["input"] else ""
+    return CHAT.replace("{}", row["instruction"] + extra)
+
+
+def bare(row: Row) -> str:
+    return row["instruction"] + "\n" + (row["input"] + "\n" if row["input"] else "")
+
+
+@dataclass(frozen=True)
+class Script:
+    """One of Cherry's prompts, the header of its lone response, and the slack it adds to that one's window."""
+
+    prompt: Prompt
+    header: str = "### Response:"
+    slack: int = 4
+    counted: Prompt | None = None
+    """What is counted as the prompt's length where that is not the prompt."""
+
+
+CHERRY = {
+    "alpaca": Script(alpaca),
+    "wizardlm": Script(wizard),
+    "wizardlm_v1": Script(wizard_v1, counted=lambda row: row["instruction"]),
+    "vicuna": Script(vicuna, "ASSISTANT:", 6),
+}
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The scripts' loops over a model as transformers loads it."""
+
+    tokenizer: Any
+    network: Any
+
+    def cherry(self, row: Row, script: Script, window: int) -> float | None:
+        """Mean loss of the response after its prompt over that after the header alone."""
+        prompt, response = script.prompt(row), row["output"]
+        length = min(self.length((script.counted or script.prompt)(row)), window)
+        if length >= window:
+            return None
+        lone = self.losses(script.header + response, response, window - length + script.slack)
+        whole = self.losses(prompt + response, response, window)
+        if not lone or not whole or length + len(lone) > window:
+            return None
+        return quotient(mean(whole), mean(lone))
+
+    def superfiltering(self, row: Row, window: int) -> float | None:
+        """Perplexity of the response after its prompt over that of the response as a text of its own."""
+        prompt, response = bare(row), row["output"]
+        if response == "":
+            return None
+        length = min(self.length(prompt), window)
+        try:
+            lone = self.labelled_loss(response, window - length + 1, 0)
+            whole = self.labelled_loss(prompt + response, window, self.length(prompt))
+        except (IndexError, RuntimeError):
+            return None
+        ratio = math.exp(whole) / math.exp(lone)
+        return None if math.isnan(ratio) else ratio
+
+    def length(self, text: str) -> int:
+        return len(self.tokenizer.encode(text))
+
+    def losses(self, text: str, target: str, window: int) -> list[float]:
+        """The loss of every token of the target that is left in the window."""
+        ids = self.tokenizer.encode(text)[:window]
+        start = self.length(text[: text.rfind(target)])
+        return token_losses(self.network, tuple(ids))[start - 1 :] if start < len(ids) else []
+
+    def labelled_loss(self, text: str, window: int, start: int) -> float:
+        """What the model itself returns as loss where the tokens before `start` have no label."""
+        ids = torch.tensor([self.tokenizer.encode(text)[:window]])
+        labels = ids.clone()
+        labels[:, :start] = -100
+        with torch.no_grad():
+            return self.network(input_ids=ids, labels=labels).loss.item()
+
+
+@cache
+def token_losses(network: Any, ids: tuple[int, ...]) -> list[float]:
+    """Of every token but the first."""
+    with torch.no_grad():
+        logits = network(input_ids=torch.tensor([ids])).logits[0]
+    return torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(ids[1:]), reduction="none").tolist()
+
+
+def mean(losses: list[float]) -> float:
+    return sum(losses) / len(losses)
+
+
+def quotient(over: float, under: float) -> float | None:
+    return over / under if under else None
