@@ -36,6 +36,7 @@ WIZARDLM_V1 = Template(
     without_input="{instruction}\n\n### Response:",
     header="### Response:",
     counted="{instruction}",
+    sliced="{instruction}\n\n### Response:",
 )
 
 VICUNA = Template(

@@ -29,6 +29,8 @@ class Template:
     """The model's own chat template is applied; the texts above are then empty."""
     counted: str | None = None
     """What stands for the prompt where `View.beside` counts its tokens; the prompt itself where not given."""
+    sliced: str | None = None
+    """The prompt by whose tokens a joint view finds the response, where that is not the prompt shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,12 +280,25 @@ def encode_joint(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences
     whole = texts.encode(
         [(b or "") + (r or "") for b, r in zip(befores, rows.responses, strict=True)], special=special
     )
-    for before, said, ids, seam, room, prompt in zip(
-        befores, rows.responses, whole, seams, rooms, used, strict=True
+    spans = [(seam, UNBOUNDED) for seam in seams]
+    if "prompt" in view.parts and rows.template.sliced is not None:
+        spans = sliced_spans(rows, rows.template.sliced, texts, limit, special)
+    for before, said, ids, (seam, end), room, prompt in zip(
+        befores, rows.responses, whole, spans, rooms, used, strict=True
     ):
-        problem = joint_problem(before, said, min(len(ids), room), seam, prompt >= limit)
-        builder.add(problem, ids[: max(room, 0)], seam, len(ids) > room)
+        problem = joint_problem(before, said, min(len(ids), room, end), seam, prompt >= limit)
+        builder.add(problem, ids[: max(room, 0)], seam, len(ids) > room, end)
     return builder.done()
+
+
+def sliced_spans(
+    rows: Shown, template: str, texts: Texts, limit: int, special: bool
+) -> list[tuple[int, int]]:
+    """Where the response would lie if this were the prompt; Cherry's first scripts look for it there."""
+    prompts = [p or "" for p in rows.rendered(template, template)]
+    wholes = [p + (r or "") for p, r in zip(prompts, rows.responses, strict=True)]
+    before, after = texts.encode(prompts, special=special), texts.encode(wholes, special=special)
+    return [(len(b), min(len(a), limit)) for b, a in zip(before, after, strict=True)]
 
 
 def joint_problem(before: str | None, said: str | None, kept: int, seam: int, full: bool) -> str | None:
@@ -375,11 +388,12 @@ class Builder:
         self.problems: list[str | None] = []
         self.cut = 0
 
-    def add(self, problem: str | None, ids: list[int], seam: int, cut: bool) -> None:
-        """A row whose tokens from `seam` on are response."""
+    def add(self, problem: str | None, ids: list[int], seam: int, cut: bool, end: int = UNBOUNDED) -> None:
+        """A row whose tokens from `seam` to before `end` are response."""
         kept = [] if problem else ids
         self.ids.append(np.asarray(kept, dtype=np.int32))
-        self.masks.append(np.arange(len(kept)) >= seam)
+        places = np.arange(len(kept))
+        self.masks.append((places >= seam) & (places < end))
         self.problems.append(problem)
         self.cut += bool(cut and not problem)
 
