@@ -244,7 +244,7 @@ def folder_identity(folder: Path, memo: Memo | None = None) -> str:
     paths = sorted({path for pattern in IDENTIFYING for path in folder.glob(pattern) if path.is_file()})
     stats = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
     key = hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
-    known = memo.get(key) if memo else None
+    known = memo.get(key) if memo is not None else None
     if isinstance(known, str):
         return known
     digest = hashlib.blake2b(digest_size=16)
@@ -254,7 +254,7 @@ def folder_identity(folder: Path, memo: Memo | None = None) -> str:
             while block := file.read(1 << 22):
                 digest.update(block)
     name = f"weights-{digest.hexdigest()}"
-    if memo:
+    if memo is not None:
         memo.put(key, name)
     return name
 
