@@ -13,12 +13,11 @@ from typing import Any, assert_never
 import polars as pl
 
 from ..compiler import core
-from ..compiler.expression import to_polars
 from ..compiler.graph import Node
 from ..compiler.op import Adds, Picked, Request, Select, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..errors import DataError, SelrunError
-from .answers import KnownAnswers, seed_of
+from .answers import KnownAnswers, evaluated, seed_of
 from .engine import Engine
 from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, Warned
 from .fitting import fit
@@ -189,7 +188,7 @@ class Execution:
         frame = self.frames[node.inputs[0]]
         result = self.reduced(node, frame)
         self.frames[key] = result
-        nulls = result[node.op.name].null_count() if isinstance(node.op, Adds) else 0
+        nulls = result[node.op.name].null_count() if isinstance(node.op, Adds | core.Derive) else 0
         if isinstance(node.op, Adds | core.Derive) and not result.schema[node.op.name].is_nested():
             self.added[key] = result.select("@id", node.op.name)
         rows_in = (
@@ -202,13 +201,13 @@ class Execution:
         op = node.op
         match op:
             case core.Filter():
-                return frame.filter(to_polars(op.condition.tree))
+                return frame.filter(evaluated(frame, op.condition))
             case core.Derive():
-                return frame.with_columns(to_polars(op.value.tree).alias(op.name))
+                return frame.with_columns(evaluated(frame, op.value).alias(op.name))
             case core.Sort():
-                return frame.sort(
-                    to_polars(op.by.tree), descending=op.descending, nulls_last=True, maintain_order=True
-                )
+                keyed = frame.with_columns(evaluated(frame, op.by).alias("@by"))
+                ordered = keyed.sort("@by", descending=op.descending, nulls_last=True, maintain_order=True)
+                return ordered.drop("@by")
             case core.Algebra():
                 return algebra(frame, self.frames[op.other.key], op.operator)
             case core.Without():
@@ -269,7 +268,7 @@ class Execution:
     ) -> None:
         seconds = time.perf_counter() - started
         self.steps[key] = Step(title, kind, rows_in, after.height, seconds, **facts)
-        if rows_in > after.height:
+        if rows_in > after.height and kind != "read":
             self.listen(RowsDropped(title, rows_in - after.height, "dropped"))
 
     # Models and answers
