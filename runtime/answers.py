@@ -27,10 +27,18 @@ class KnownAnswers:
         return self.rows[physical(name)]
 
     def evaluate(self, expression: Expression) -> pl.Series:
-        name = expression.name
-        if name is not None:
-            return self.column(name)
-        return self.rows.select(to_polars(expression.tree).alias("value"))["value"]
+        return evaluated(self.rows, expression)
+
+
+def evaluated(rows: pl.DataFrame, expression: Expression) -> pl.Series:
+    """The expression's value for every row. NaN is no number: it counts as null going in and coming out."""
+    names = [physical(name) for name in expression.columns]
+    floats = [name for name in names if rows.schema[name].is_float()]
+    known = rows.with_columns(pl.col(floats).fill_nan(None)) if floats else rows
+    values = known.select(to_polars(expression.tree).alias("value"))["value"]
+    if len(values) != rows.height:
+        values = values.new_from_index(0, rows.height)
+    return values.fill_nan(None) if values.dtype.is_float() else values
 
 
 def seed_of(op: Op) -> int:
