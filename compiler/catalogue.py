@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from importlib.resources import files
+from pathlib import Path
 
 from ..errors import SelrunError
 from . import op as contract
@@ -20,19 +19,33 @@ from .core import Pretrained
 from .op import Op
 
 GROUP = "selrun.ops"
+OWN = "selrun"
+"""The name of the standard library's entry point."""
 ABSTRACT = frozenset(v for v in vars(contract).values() if isinstance(v, type) and issubclass(v, Op))
 
 
-@dataclass(frozen=True)
 class Catalogue:
-    """Operations by verb and noun, and the methods written in the language."""
+    """Operations by verb and noun, and the methods written in the language.
 
-    ops: Mapping[tuple[str, str], type[Op]]
-    methods: Mapping[str, str] = field(default_factory=dict)
-    """Name of a method and the text of the recipe that defines it."""
+    A module of the standard library is imported when a word is asked for that its text holds between quotes,
+    as the verb and the noun of an operation are: a check needs few of them.
+    """
+
+    def __init__(self, unread: Mapping[str, Path], methods: Mapping[str, str]):
+        self.methods = methods
+        """Name of a method and the text of the recipe that defines it."""
+        self.unread = {name: path.read_text("utf-8") for name, path in unread.items()}
+        self.known: dict[tuple[str, str], type[Op]] = {}
+
+    @property
+    def ops(self) -> dict[tuple[str, str], type[Op]]:
+        """All operations, by verb and noun."""
+        self.read("")
+        return self.known
 
     def find(self, verb: str, noun: str) -> type[Op] | None:
-        return self.ops.get((verb, noun))
+        self.read(f'"{noun or verb}"')
+        return self.known.get((verb, noun))
 
     def nouns(self, verb: str) -> list[str]:
         """The nouns that a verb takes."""
@@ -41,6 +54,20 @@ class Catalogue:
     def verbs(self, noun: str) -> list[str]:
         """The verbs that take a noun of that name."""
         return sorted(v for v, n in self.ops if n == noun)
+
+    def read(self, words: str) -> None:
+        """Imports the modules whose text holds the words."""
+        for name in [name for name, text in self.unread.items() if words in text]:
+            del self.unread[name]
+            for found in operations(importlib.import_module(name)):
+                if named(found):
+                    register(self.known, found, OWN)
+
+    def add(self, found: type[Op], origin: str) -> None:
+        """Adds an operation of a plug-in. Raises SelrunError E402 where its name is taken."""
+        if named(found):
+            self.find(found.verb, found.noun)
+            register(self.known, found, origin)
 
 
 def operations(module: object) -> Iterator[type[Op]]:
@@ -59,32 +86,45 @@ def modules(package: str) -> Iterator[object]:
             yield importlib.import_module(found.name)
 
 
+def files_of(package: str) -> dict[str, Path]:
+    """A package's modules and where they lie, without importing them."""
+    folder = Path(importlib.import_module(package).__file__ or "").parent
+    found = (path.relative_to(folder).with_suffix("").parts for path in folder.rglob("[!_]*.py"))
+    return {
+        ".".join((package, *parts)): folder.joinpath(*parts).with_suffix(".py") for parts in sorted(found)
+    }
+
+
 def package_methods(package: str) -> dict[str, str]:
     """The method files of a package's `methods` folder, by name."""
-    folder = files(package).joinpath("methods")
-    if not folder.is_dir():
-        return {}
-    return {f.name[:-4]: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".sel")}
+    folders = [Path(folder) for folder in getattr(importlib.import_module(package), "__path__", ())]
+    return {f.stem: f.read_text("utf-8") for folder in folders for f in folder.glob("methods/*.sel")}
 
 
 @cache
 def catalogue() -> Catalogue:
     """Everything installed; a plug-in that claims a taken name is refused."""
-    ops: dict[tuple[str, str], type[Op]] = {}
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name != OWN, point.name))
+    own = [point.value for point in points if point.name == OWN]
     methods: dict[str, str] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name != "selrun", p.name)):
-        for module in modules(point.value):
-            for found in operations(module):
-                register(ops, found, point.name)
+    for point in points:
         methods |= package_methods(point.value)
-    register(ops, Pretrained, "selrun")
-    return Catalogue(ops, methods)
+    found = Catalogue({name: path for package in own for name, path in files_of(package).items()}, methods)
+    register(found.known, Pretrained, OWN)
+    for point in points[len(own) :]:
+        for module in modules(point.value):
+            for plugged in operations(module):
+                found.add(plugged, point.name)
+    return found
+
+
+def named(found: type[Op]) -> bool:
+    """Whether a recipe can call an operation; the others are what some have in common."""
+    return found not in ABSTRACT and hasattr(found, "verb") and "noun" in vars(found)
 
 
 def register(ops: dict[tuple[str, str], type[Op]], found: type[Op], origin: str) -> None:
-    """Adds a concrete operation under its verb and noun."""
-    if found in ABSTRACT or not hasattr(found, "verb") or "noun" not in vars(found):
-        return
+    """Adds an operation under its verb and noun. Raises SelrunError E402 where the name is taken."""
     name = (found.verb, found.noun)
     if name in ops and ops[name] is not found:
         raise SelrunError(

@@ -21,6 +21,7 @@ class Vector(Embed):
     part.
     """
 
+    verb = "embed"
     noun = ""
     positional = ("of",)
     default_model = "minilm"
