@@ -15,7 +15,8 @@ SCRIPT = """
 import sys
 from selrun.compiler.check import check_text
 assert check_text("top 5% by len(response)") == []
-print([name for name in sys.modules if name.startswith("selrun.stdlib.score.")], "selrun.stdlib.select.top" in sys.modules)
+scores = [name for name in sys.modules if name.startswith("selrun.stdlib.score.")]
+print(scores, "selrun.stdlib.select.top" in sys.modules)
 """
 
 
