@@ -267,12 +267,13 @@ def encode_joint(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences
         for text, prompt in zip(rows.prompts, prompts, strict=True):
             builder.prompt(NO_PROMPT if text is None else None, prompt, limit)
         return builder.done()
+    counted = prompts
+    if rows.template.counted is not None:
+        counted = texts.encode([p or "" for p in rows.counted], special=special)
+    used = [len(ids) for ids in counted]
     if "prompt" in view.parts:
         befores, seams, rooms = rows.prompts, [len(p) for p in prompts], [limit] * len(prompts)
-        used = seams
     else:
-        counted = texts.encode([p or "" for p in rows.counted], special=special)
-        used = [len(c) for c in counted]
         header = rows.template.header
         befores = [header] * len(prompts)
         seams = [len(texts.encode([header], special=special)[0])] * len(prompts)

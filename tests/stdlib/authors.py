@@ -60,12 +60,18 @@ class Script:
     slack: int = 4
     counted: Prompt | None = None
     """What is counted as the prompt's length where that is not the prompt."""
+    sliced: Prompt | None = None
+    """The prompt of the text in which the response is looked for where that is not the one that was run."""
 
 
 CHERRY = {
     "alpaca": Script(alpaca),
     "wizardlm": Script(wizard),
-    "wizardlm_v1": Script(wizard_v1, counted=lambda row: row["instruction"]),
+    "wizardlm_v1": Script(
+        wizard_v1,
+        counted=lambda row: row["instruction"],
+        sliced=lambda row: wizard({**row, "input": ""}),
+    ),
     "vicuna": Script(vicuna, "ASSISTANT:", 6),
 }
 
@@ -84,7 +90,8 @@ class Loops:
         if length >= window:
             return None
         lone = self.losses(script.header + response, response, window - length + script.slack)
-        whole = self.losses(prompt + response, response, window)
+        sought = (script.sliced or script.prompt)(row) + response
+        whole = self.losses(prompt + response, response, window, sought)
         if not lone or not whole or length + len(lone) > window:
             return None
         return quotient(mean(whole), mean(lone))
@@ -106,11 +113,12 @@ class Loops:
     def length(self, text: str) -> int:
         return len(self.tokenizer.encode(text))
 
-    def losses(self, text: str, target: str, window: int) -> list[float]:
-        """The loss of every token of the target that is left in the window."""
-        ids = self.tokenizer.encode(text)[:window]
-        start = self.length(text[: text.rfind(target)])
-        return token_losses(self.network, tuple(ids))[start - 1 :] if start < len(ids) else []
+    def losses(self, text: str, target: str, window: int, sought: str | None = None) -> list[float]:
+        """The loss of every token at the places that the target has in a text, this one or another."""
+        sought = sought or text
+        start, end = self.length(sought[: sought.rfind(target)]), min(self.length(sought), window)
+        ids = tuple(self.tokenizer.encode(text)[:window])
+        return token_losses(self.network, ids)[start - 1 : end - 1] if start < end else []
 
     def labelled_loss(self, text: str, window: int, start: int) -> float:
         """What the model itself returns as loss where the tokens before `start` have no label."""

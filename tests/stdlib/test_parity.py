@@ -7,30 +7,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import authors
 import numpy as np
 import polars as pl
 import pytest
+import selrun
 from answers import NANO, given
+from authors import Loops
 from selrun.compiler.op import Adds
-from selrun.compiler.templates import ALPACA
+from selrun.compiler.templates import ALPACA, TEMPLATES
 from selrun.compiler.wants import Tokens
+from selrun.runtime import forward, models, tokens
 from selrun.runtime.rows import read_rows
 from selrun.stdlib.embed.vector import Vector
 from selrun.stdlib.score.ifd import Ifd
 from selrun.stdlib.score.perplexity import Perplexity
-
-models = pytest.importorskip("selrun.runtime.models")
-tokens = pytest.importorskip("selrun.runtime.tokens")
-forward = pytest.importorskip("selrun.runtime.forward")
-if not hasattr(forward, "sweep"):
-    pytest.skip("this version has no forward pass", allow_module_level=True)
+from selrun.stdlib.train.pick import cherry_pick
 
 ROWS = 48
+"""How many of the reference's 96 rows its files of scores show."""
+WINDOWS = [None, 512, 128, 96, 64]
 
 
 @pytest.fixture(scope="session")
 def alpaca(shared: Path) -> list[dict[str, Any]]:
-    return json.loads((shared / "data" / "alpaca_random_5k.json").read_text())[:96]
+    rows = json.loads((shared / "data" / "alpaca_random_5k.json").read_text())[:96]
+    return [{name: row[name] for name in ("instruction", "input", "output")} for row in rows]
+
+
+@pytest.fixture(scope="session")
+def edge(shared: Path) -> list[dict[str, Any]]:
+    """Eighteen rows made to be hard."""
+    return json.loads((shared / "golden" / "edge_rows.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +56,21 @@ def golden(shared: Path) -> Mapping[str, Any]:
     return json.loads((shared / "golden" / "cherry_ifd_tiny-llama.json").read_text())["fields"]
 
 
+@pytest.fixture(scope="session")
+def loops(shared: Path) -> Mapping[str, authors.Loops]:
+    """The authors' loops over each tiny model, loaded without a line of ours."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folders = {name: shared / "models" / f"tiny-{name}" for name in ("llama", "gpt2")}
+    return {
+        name: authors.Loops(
+            AutoTokenizer.from_pretrained(folder),
+            AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval(),
+        )
+        for name, folder in folders.items()
+    }
+
+
 def column_of(op: Adds, rows: list[dict[str, Any]], model: Any) -> pl.Series:
     """The operation's column, every request run as a pass of its own."""
     frame = read_rows(rows).frame
@@ -63,7 +86,8 @@ def asked(request: Any, frame: pl.DataFrame, model: Any) -> pl.Series:
     found = {
         int(row): value for b in blocks for row, value in zip(b.rows, b.answers[request.want], strict=True)
     }
-    return pl.Series([found.get(i) for i in range(frame.height)], strict=False)
+    dtype = None if found else pl.List(pl.Float32)
+    return pl.Series([found.get(i) for i in range(frame.height)], dtype=dtype, strict=False)
 
 
 def numbers(values: list[float | None]) -> np.ndarray:
@@ -82,6 +106,60 @@ def test_faithful_ifd_is_that_of_superfilterings_scripts(alpaca: list, gpt2: Any
     np.testing.assert_allclose(
         numbers(ours.to_list()), numbers(json.loads(text)["fields"]["ifd_ppl"]), rtol=1e-5
     )
+
+
+def compare(op: Ifd, rows: list[dict[str, Any]], model: Any, theirs: Loops) -> None:
+    """Ours are the authors' values to a part in 100,000, and null exactly where theirs are none."""
+    if op.variant == "superfiltering":
+        expected = [theirs.superfiltering(row, op.max_tokens or 1024) for row in rows]
+    else:
+        script = authors.CHERRY[op.shown.name]
+        expected = [theirs.cherry(row, script, op.max_tokens or 512) for row in rows]
+    ours = column_of(op, rows, model).to_list()
+    np.testing.assert_allclose(numbers(ours), numbers(expected), rtol=1e-5, atol=1e-7)
+
+
+def faithful(name: str, window: int | None) -> Ifd:
+    """The operation that stands for a script: Cherry's by its prompt's name."""
+    if name == "superfiltering":
+        return Ifd(using=NANO, variant="superfiltering", faithful=True, max_tokens=window)
+    return Ifd(using=NANO, template=TEMPLATES[name], faithful=True, max_tokens=window)
+
+
+SCRIPTS = (*authors.CHERRY, "superfiltering")
+
+
+@pytest.mark.parametrize("window", [None, 128, 64])
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_hard_rows_are_scored_and_skipped_as_by_the_scripts(
+    family: str, name: str, window: int | None, edge: list, loops: Mapping[str, Loops],
+    request: pytest.FixtureRequest,
+):  # fmt: skip
+    compare(faithful(name, window), edge, request.getfixturevalue(family), loops[family])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_every_row_is_scored_and_skipped_as_by_the_scripts(
+    family: str, name: str, window: int | None, alpaca: list, loops: Mapping[str, Loops],
+    request: pytest.FixtureRequest,
+):  # fmt: skip
+    compare(faithful(name, window), alpaca, request.getfixturevalue(family), loops[family])
+
+
+def test_a_recipe_gives_the_scripts_scores(
+    alpaca: list, edge: list, loops: Mapping[str, Loops], shared: Path, tmp_store: Path
+):
+    rows = alpaca[:12] + edge
+    run = selrun.run(
+        "score ifd using m with faithful = true, template = vicuna, max_tokens = 96",
+        rows, models={"m": shared / "models" / "tiny-llama"}, store=tmp_store, device="cpu",
+    )  # fmt: skip
+    expected = [loops["llama"].cherry(row, authors.CHERRY["vicuna"], 96) for row in rows]
+    np.testing.assert_allclose(numbers(run.rows["ifd"].to_list()), numbers(expected), rtol=1e-5, atol=1e-7)
 
 
 def test_ifd_differs_from_the_scripts_only_where_a_merge_moves_their_seam(
@@ -123,3 +201,15 @@ def test_prompt_vectors_are_those_of_cherrys_pre_experience(alpaca: list, llama:
     expected = np.load(shared / "golden" / "cherry_pre_tiny-llama_emb.npy")
     ours = column_of(Vector(using=NANO, template=ALPACA), alpaca, llama)
     np.testing.assert_allclose(np.stack(ours.to_list()), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_rows_of_cherrys_pre_experience_are_those_of_its_script(shared: Path):
+    reference = json.loads((shared / "golden" / "cherry_pre_tiny-llama.json").read_text())
+    vectors = np.load(shared / "golden" / "cherry_pre_tiny-llama_emb.npy")
+    for name, run in reference["cluster_runs"].items():
+        k, n, low, up = (int(part.partition("=")[2]) for part in name.split(","))
+        picked = cherry_pick(
+            vectors, reference["fields"]["ppl_prompt"],
+            clusters=k, per_cluster=n, low=low, high=up, seed=0, n_init=1,
+        )  # fmt: skip
+        assert picked == run["selected"], name
