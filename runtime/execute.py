@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -14,13 +15,14 @@ import polars as pl
 
 from ..compiler import core
 from ..compiler.graph import Node
-from ..compiler.op import Adds, Picked, Request, Select, Train
+from ..compiler.op import Adds, Cluster, Picked, Request, Select, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..errors import DataError, SelrunError
 from .answers import KnownAnswers, evaluated, seed_of
 from .engine import Engine
 from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, Warned
 from .fitting import fit
+from .labels import labelled
 from .models import identity
 from .passes import pass_key
 from .rows import Layout, Rows, write_rows
@@ -195,7 +197,12 @@ class Execution:
             result.height if isinstance(node.op, core.Algebra) and node.op.operator == "+" else frame.height
         )
         dropped = _gone(frame, result, _reason(node)) if result.height < rows_in else None
-        self.note(key, node.title, node.op.verb, rows_in, result, started, dropped=dropped, nulls=nulls)
+        self.note(key, node.title, node.op.verb, rows_in, result, started, dropped=dropped, nulls=nulls, **self.lack(node, result, nulls))
+
+    def lack(self, node: Node, frame: pl.DataFrame, nulls: int) -> dict[str, Any]:
+        """What a step notes of the rows without a value."""
+        marks = self.unanswered(node, frame) if nulls else None
+        return {"marks": marks, "notes": {"no value": _counts(marks["no value"])}} if marks is not None else {}
 
     def reduced(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame:
         op = node.op
@@ -223,7 +230,7 @@ class Execution:
         """The column of an operation; what the operation raises names it."""
         assert isinstance(node.op, Adds)
         try:
-            column = node.op.reduce(self.answers(node, frame))
+            column = self.column(node, frame)
         except SelrunError:
             raise
         except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
@@ -231,6 +238,15 @@ class Execution:
         if len(column) != frame.height:
             raise _op_failed(node, ValueError(f"it gave {len(column)} values for {frame.height} rows"))
         return column
+
+    def column(self, node: Node, frame: pl.DataFrame) -> pl.Series:
+        """What the operation computes; clusters also of the last time."""
+        assert isinstance(node.op, Adds)
+        op, known = node.op, self.answers(node, frame)
+        if not isinstance(op, Cluster):
+            return op.reduce(known)
+        passes = {name: self.pass_of(request) for name, request in op.requests().items()}
+        return labelled(self.store, op, node.title, known, passes, lambda: op.reduce(known))
 
     def pick(self, key: str) -> None:
         """Chooses rows."""
@@ -297,13 +313,32 @@ class Execution:
         def read(name: str) -> pl.Series:
             return self.answer(requests[name], keys)
 
-        return KnownAnswers(frame, seed_of(node.op), read)
+        return KnownAnswers(frame, seed_of(node.op), cache(read))
 
     def answer(self, request: Request, keys: pl.Series) -> pl.Series:
         """The stored answers, row by row; every row was answered by the sweeps before."""
-        meta = meta_of(self.model(request.model.key), request.view, request.want, self.dtype)
-        answers = self.store.read(pass_key(meta), keys)["answer"]
+        answers = self.stored(request, keys)["answer"]
         return answers.cast(dtype_of(request.want)) if answers.dtype == pl.Null else answers
+
+    def pass_of(self, request: Request) -> str:
+        """The key of the pass that answers a request."""
+        return pass_key(meta_of(self.model(request.model.key), request.view, request.want, self.dtype))
+
+    def stored(self, request: Request, keys: pl.Series) -> pl.DataFrame:
+        """What the store holds for a request: `key`, `answer` and `problem` of every row."""
+        return self.store.read(self.pass_of(request), keys)
+
+    def unanswered(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame | None:
+        """Of the rows without a value: `@id`, and what kept the model from reading them."""
+        requests = node.op.requests()
+        if not requests or not isinstance(node.op, Adds):
+            return None
+        lacking = frame.filter(pl.col(node.op.name).is_null())
+        problems = [self.stored(request, lacking["@key"])["problem"] for request in requests.values()]
+        reasons = pl.DataFrame({f"{at}": problem for at, problem in enumerate(problems)}).select(
+            pl.coalesce(pl.all(), pl.lit("its answers give none")).alias("no value")
+        )
+        return lacking.select("@id").with_columns(reasons["no value"])
 
     def sweep(self, task: Sweep) -> None:
         """Runs the model on the rows that the store lacks."""
@@ -360,6 +395,11 @@ class Execution:
 
     def warn(self, code: str, text: str) -> None:
         self.listen(Warned(code, text))
+
+
+def _counts(reasons: pl.Series) -> dict[str, int]:
+    """How often each reason occurs, the most frequent first."""
+    return dict(reasons.value_counts(sort=True).rows())
 
 
 def _name(task: Task) -> str:

@@ -56,7 +56,9 @@ def losses(step: Mapping[str, Any]) -> Iterator[str]:
     if gone > 0:
         yield f"{gone:,} dropped: {reason(step)}"
     if step.get("without_value"):
-        yield f"{step['without_value']:,} without a value"
+        reasons = step.get("notes", {}).get("no value", {})
+        listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+        yield f"{step['without_value']:,} without a value" + (f": {listed}" if listed else "")
 
 
 def reason(step: Mapping[str, Any]) -> str:
@@ -70,7 +72,7 @@ def reason(step: Mapping[str, Any]) -> str:
         places = sum(quota["places"] > 0 for quota in quotas)
         words = [f"no place left in their group; {places:,} of {len(quotas):,} groups have places"]
     if unscored := step["rows_in"] - notes.get("scored", step["rows_in"]):
-        words.append(f"{unscored:,} of them have no value")
+        words.append(f"{unscored:,} with no value")
     return "; ".join(words)
 
 
@@ -97,7 +99,7 @@ def model_lines(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if cached := sum(sweep["cached"] for sweep in sweeps):
         words.append(f"{cached:,} passes from the store")
     if failed := sum(sweep["failed"] for sweep in sweeps):
-        words.append(f"{failed:,} {'row' if failed == 1 else 'rows'} failed")
+        words.append(f"{failed:,} {'row' if failed == 1 else 'rows'} without an answer")
     yield "sweeps", "; ".join(words)
 
 

@@ -61,8 +61,17 @@ class SweepWork:
         event = None
         if fresh:
             seconds = time.perf_counter() - started
-            event = ModelLoaded(self.source.label, seconds, self.dtype, device, getattr(model, "engine", ""))
+            event = ModelLoaded(self.source.label, seconds, self.dtype, device, engine_of(model))
         return SweepWorker(self, model, event)
+
+
+def engine_of(model: LoadedModel) -> str:
+    """How the model will be run, in words."""
+    if model.card.kind != "causal":
+        return ""
+    from .forward.body import prepared
+
+    return str(prepared(model))
 
 
 @dataclass

@@ -214,12 +214,12 @@ def todo_text(event: TaskStarted) -> str:
 
 
 def done_text(event: TaskDone) -> str:
-    """`9,129 rows in 3 min 12 s, 4,100 tokens/s, 2 failed`."""
+    """`9,129 rows in 3 min 12 s, 4,100 tokens/s, 2 without an answer`."""
     facts = [f"{event.rows:,} rows in {span(event.seconds)}"]
     if event.tokens and event.seconds > 0:
         facts.append(f"{event.tokens / event.seconds:,.0f} tokens/s")
     if event.failed:
-        facts.append(f"{event.failed:,} failed")
+        facts.append(f"{event.failed:,} without an answer")
     return ", ".join(facts)
 
 

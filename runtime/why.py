@@ -201,7 +201,7 @@ def marks_of(row: Mapping[str, Any], number: int) -> Iterator[str]:
     for name, value in row.items():
         mark = MARK.fullmatch(name)
         if mark and int(mark[1]) == number and value is not None:
-            yield f"{mark[2]} {shown(value)}"
+            yield f"{mark[2]}: {value}" if isinstance(value, str) else f"{mark[2]} {shown(value)}"
 
 
 def notes_of(step: Mapping[str, Any]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_plain_lines_come_now_and_then_without_control_characters():
         "nano loaded in 0.3 s: float32 on cpu\n"
         "score ifd: response: 100 of 400 rows, 4,000 tokens/s, 38 s left\n"
         "score ifd: response: 400 of 400 rows, 4,000 tokens/s\n"
-        "score ifd: response: 400 rows in 50 s, 4,000 tokens/s, 3 failed\n"
+        "score ifd: response: 400 rows in 50 s, 4,000 tokens/s, 3 without an answer\n"
     )
 
 
@@ -59,7 +59,7 @@ def test_bars_show_rows_speed_and_time_left():
             screen(event)
         assert progress.tasks == []
     text = stream.getvalue()
-    assert "score ifd: response: 400 rows in 50 s, 4,000 tokens/s, 3 failed" in text
+    assert "score ifd: response: 400 rows in 50 s, 4,000 tokens/s, 3 without an answer" in text
 
 
 def test_lines_are_chosen_where_nobody_watches(monkeypatch: pytest.MonkeyPatch):
@@ -97,7 +97,7 @@ def test_the_summary_says_why_rows_went():
         "  input                      1,000   2 dropped: cannot be read\n"
         "  score ifd using nano       1,000   7 without a value\n"
         "  filter len(response) > 10    900   100 dropped: the condition is not true\n"
-        "  top 5% by ifd                 45   855 dropped: worse than the last kept, 0.9123; 7 of them have no value\n"
+        "  top 5% by ifd                 45   855 dropped: worse than the last kept, 0.9123; 7 with no value\n"
         "  sample 10                     10   35 dropped: not drawn"
     )
 
@@ -117,7 +117,7 @@ def test_the_summary_counts_what_was_run_and_what_was_stored():
     assert table(lines) == [
         "  trained  warmup(nano, 5%) on 25 rows, 12 s",
         "  sweeps   1 run, 1 from the store; 400 forward passes, 200,000 tokens, 4,000 tokens/s; "
-        "600 passes from the store; 3 rows failed",
+        "600 passes from the store; 3 rows without an answer",
     ]
 
 
