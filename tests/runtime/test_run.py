@@ -17,6 +17,7 @@ from selrun.runtime import api
 from selrun.runtime.events import Event, RunDone, TaskDone
 from selrun.runtime.run import Run, execute
 from selrun.runtime.settings import Settings
+from selrun.runtime.sources import forget
 
 ROWS = few_rows(20, 140)
 LINE = "score ifd using nano | diversify kmeans(3) | top 25%"
@@ -330,6 +331,8 @@ def test_killed_runs_and_two_at_once_give_the_same_bytes(tmp_path: Path, monkeyp
     )
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) >= 4
+    monkeypatch.setattr("selrun.runtime.forward.gemm.onednn_is_faster", lambda *_: False)
+    forget()
     run(text, tmp_path / "fresh", name="recipe.sel", out="whole.jsonl")
     whole = Path("whole.jsonl").read_bytes()
     assert [Path(f"{name}.jsonl").read_bytes() == whole for name in ("one", "other", "resumed")] == [True] * 3
