@@ -197,12 +197,24 @@ class Execution:
             result.height if isinstance(node.op, core.Algebra) and node.op.operator == "+" else frame.height
         )
         dropped = _gone(frame, result, _reason(node)) if result.height < rows_in else None
-        self.note(key, node.title, node.op.verb, rows_in, result, started, dropped=dropped, nulls=nulls, **self.lack(node, result, nulls))
+        self.note(
+            key,
+            node.title,
+            node.op.verb,
+            rows_in,
+            result,
+            started,
+            dropped=dropped,
+            nulls=nulls,
+            **self.lack(node, result, nulls),
+        )
 
     def lack(self, node: Node, frame: pl.DataFrame, nulls: int) -> dict[str, Any]:
         """What a step notes of the rows without a value."""
         marks = self.unanswered(node, frame) if nulls else None
-        return {"marks": marks, "notes": {"no value": _counts(marks["no value"])}} if marks is not None else {}
+        return (
+            {"marks": marks, "notes": {"no value": _counts(marks["no value"])}} if marks is not None else {}
+        )
 
     def reduced(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame:
         op = node.op
