@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..compiler.wants import Span, Template, View
+from ..compiler.wants import Span, View
+from .shown import Parts, Shown
 
 NO_PROMPT, NO_RESPONSE, NO_TEXT = "no prompt", "no response", "no text"
 NO_ROOM = "the prompt fills the window"
 NOTHING_LEFT = "no token of the response is left in the window"
 
 UNBOUNDED = 1 << 30
+MARKS = ("\n", ":", "a")
+"""Texts before a text, of which one is not merged with what follows it."""
 
 Ids = list[list[int]]
 
@@ -67,32 +70,49 @@ class Texts:
         if self.backend is not None:
             self.backend.no_truncation()
             self.backend.no_padding()
+            self.batch = getattr(self.backend, "encode_batch_fast", self.backend.encode_batch)
 
     def encode(self, texts: Sequence[str], *, special: bool) -> Ids:
         """The ids of every text; `special` adds what the tokenizer itself adds, such as BOS."""
         if not texts:
             return []
         if self.backend is not None:
-            return [e.ids for e in self.backend.encode_batch_fast(list(texts), add_special_tokens=special)]
-        return self.tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+            return [e.ids for e in self.batch(list(texts), add_special_tokens=special)]
+        return self.tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
 
     def continued(self, texts: Sequence[str]) -> Ids:
         """The ids of texts that follow another text: without the blank that some tokenizers put first."""
         if not self.puts_blank_first:
             return self.encode(texts, special=False)
-        mark = self.encode(["\n"], special=False)[0]
-        marked = self.encode(["\n" + text for text in texts], special=False)
-        clean = [ids[: len(mark)] == mark for ids in marked]
-        plain = self.encode([t for t, c in zip(texts, clean, strict=True) if not c], special=False)
-        rest = iter(plain)
-        return [ids[len(mark) :] if c else next(rest) for ids, c in zip(marked, clean, strict=True)]
+        found = self.after(MARKS[0], texts)
+        for mark in MARKS[1:]:
+            merged = [at for at, ids in enumerate(found) if ids is None]
+            for at, ids in zip(merged, self.after(mark, [texts[at] for at in merged]), strict=True):
+                found[at] = ids
+        return [
+            self.encode([text], special=False)[0] if ids is None else ids
+            for text, ids in zip(texts, found, strict=True)
+        ]
+
+    def after(self, mark: str, texts: Sequence[str]) -> list[list[int] | None]:
+        """The ids of texts after a mark, without the mark's; `None` where a merge crosses the two."""
+        own = self.encode([mark], special=False)[0]
+        marked = self.encode([mark + text for text in texts], special=False)
+        return [ids[len(own) :] if ids[: len(own)] == own else None for ids in marked]
 
     @cached_property
     def puts_blank_first(self) -> bool:
         """Whether a text's first word is another token than the same word after a line break."""
-        alone, after = self.encode(["a", "\na"], special=False)
-        mark = self.encode(["\n"], special=False)[0]
-        return after[: len(mark)] == mark and after[len(mark) :] != alone
+        after = self.after(MARKS[0], ["a"])[0]
+        return after is not None and after != self.encode(["a"], special=False)[0]
+
+    @cached_property
+    def ends(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer itself puts before and after a text."""
+        plain, whole = self.encode(["a"], special=False)[0], self.encode(["a"], special=True)[0]
+        places = range(len(whole) - len(plain) + 1)
+        at = next((at for at in places if whole[at : at + len(plain)] == plain), len(whole))
+        return whole[:at], whole[at + len(plain) :]
 
     @cached_property
     def start(self) -> list[int]:
@@ -117,139 +137,53 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     return encode_apart(view, rows, texts, limit)
 
 
-# Texts
-
-
-class Shown:
-    """What a template makes of each row; null where the row has no such part."""
-
-    def __init__(self, template: Template, frame: pl.DataFrame, tokenizer: Any):
-        self.template, self.frame, self.tokenizer = template, frame, tokenizer
-
-    @cached_property
-    def prompts(self) -> list[str | None]:
-        """Everything before the response: system text, earlier turns, and the prompt in its template."""
-        if self.template.chat:
-            return self.chats
-        shown = self.rendered(self.template.with_input, self.template.without_input)
-        if self.frame["@system"].null_count() + self.frame["@history"].null_count() == 2 * self.frame.height:
-            return shown
-        return [p if p is None else self.earlier(i) + p for i, p in enumerate(shown)]
-
-    @cached_property
-    def counted(self) -> list[str | None]:
-        """What counts as the prompt's tokens beside a lone response."""
-        text = self.template.counted
-        return self.prompts if text is None else self.rendered(text, text)
-
-    @cached_property
-    def responses(self) -> list[str | None]:
-        return self.frame["@response"].to_list()
-
-    def rendered(self, with_input: str, without_input: str) -> list[str | None]:
-        """The template filled in one go, so that braces in the rows stay as they are."""
-        column = self.frame.select(
-            pl.when(pl.col("@input").fill_null("") != "")
-            .then(filled(with_input))
-            .otherwise(filled(without_input))
-            .alias("p")
-        )["p"]
-        return column.to_list()
-
-    def earlier(self, row: int) -> str:
-        """The system text and the turns before the last exchange, each in the same template."""
-        parts = [self.frame["@system"][row]] if self.frame["@system"][row] else []
-        for user, assistant in exchanges(self.frame["@history"][row]):
-            parts.append(self.template.without_input.replace("{instruction}", user) + assistant)
-        return "".join(part + self.template.between for part in parts)
-
-    @cached_property
-    def chats(self) -> list[str | None]:
-        columns = self.frame.select("@prompt", "@system", "@history").rows()
-        return [p if p is None else self.chat(messages(p, s, h)) for p, s, h in columns]
-
-    def chat(self, turns: list[dict[str, str]]) -> str:
-        return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-
-
-def filled(template: str) -> pl.Expr:
-    """The template's text with the row's instruction and input in their places."""
-    slots = {
-        "{instruction}": pl.col("@instruction"),
-        "{input}": pl.col("@input"),
-        "{prompt}": pl.col("@prompt"),
-    }
-    parts = [template]
-    for slot in slots:
-        parts = [piece for part in parts for piece in _split(part, slot)]
-    return pl.concat_str([slots.get(part, pl.lit(part)) for part in parts if part])
-
-
-def _split(text: str, slot: str) -> list[str]:
-    if text.startswith("{") and text.endswith("}") and text != slot:
-        return [text]
-    pieces = text.split(slot)
-    return [p for piece in pieces[:-1] for p in (piece, slot)] + [pieces[-1]]
-
-
-def exchanges(history: Any) -> list[tuple[str, str]]:
-    """The user and assistant texts of earlier turns, pairwise; a missing one is empty."""
-    pairs: list[tuple[str, str]] = []
-    for turn in history if history is not None else ():
-        content = turn["content"] or ""
-        if turn["role"] != "assistant":
-            pairs.append((content, ""))
-        elif pairs and not pairs[-1][1]:
-            pairs[-1] = (pairs[-1][0], content)
-        else:
-            pairs.append(("", content))
-    return pairs
-
-
-def messages(prompt: str, system: str | None, history: Any) -> list[dict[str, str]]:
-    """A conversation up to and with its last prompt, as chat templates take it."""
-    turns = [{"role": "system", "content": system}] if system else []
-    turns += [
-        {"role": t["role"], "content": t["content"] or ""} for t in (history if history is not None else ())
-    ]
-    return [*turns, {"role": "user", "content": prompt}]
-
-
 # Apart: each side tokenised by itself
 
 
 def encode_apart(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences:
     """Prompt and response tokenised apart; the response is cut to what the window leaves it."""
-    needs_prompt = "prompt" in view.parts
     prompts = texts.encode([p or "" for p in rows.prompts], special=False)
     start = starting(view, texts, rows)
     builder = Builder()
     if "response" not in view.parts:
-        for text, prompt in zip(rows.prompts, prompts, strict=True):
-            builder.prompt(NO_PROMPT if text is None else None, start + prompt, limit)
+        for row, prompt in enumerate(prompts):
+            builder.prompt(prompt_problem(rows, row), start + prompt, limit)
         return builder.done()
     responses = texts.continued([r or "" for r in rows.responses])
-    header = texts.encode([rows.template.header], special=False)[0] if rows.template.header else []
-    for text, prompt, said, response in zip(rows.prompts, prompts, rows.responses, responses, strict=True):
+    beside = "prompt" in view.parts
+    lone = lone_start(view, texts, rows)
+    for row, (prompt, said, response) in enumerate(zip(prompts, rows.responses, responses, strict=True)):
         room = limit - len(start) - len(prompt)
-        before = start + (prompt if needs_prompt else header)
-        problem = pair_problem(text if needs_prompt else "", said, response, room)
+        before = start + prompt if beside else lone
+        problem = prompt_problem(rows, row) if beside else None
+        problem = problem or response_problem(said, response, room)
         builder.pair(problem, before, response[: max(min(room, limit - len(before)), 0)], len(response))
     return builder.done()
 
 
 def starting(view: View, texts: Texts, rows: Shown) -> list[int]:
-    """The start token, but where a chat template writes its own."""
+    """The start token before a prompt; a chat template that knows one writes it itself."""
     if view.start == "tokenizer":
-        return texts.encode([""], special=True)[0][:1]
-    bos = texts.tokenizer.bos_token
-    first = next((p for p in rows.prompts if p is not None), "") if rows.template.chat else ""
-    return [] if bos and first.startswith(bos) else texts.start
+        return texts.ends[0]
+    if not rows.template.chat:
+        return texts.start
+    own = texts.tokenizer.bos_token
+    first = next((p for p in rows.prompts if p is not None), "")
+    return [] if own is None or first.startswith(own) else texts.start
 
 
-def pair_problem(prompt: str | None, said: str | None, response: list[int], room: int) -> str | None:
-    if prompt is None:
-        return NO_PROMPT
+def lone_start(view: View, texts: Texts, rows: Shown) -> list[int]:
+    """What stands before a response without its prompt: the start token and the template's header."""
+    start = texts.ends[0] if view.start == "tokenizer" else texts.start
+    header = rows.template.header
+    return start + (texts.encode([header], special=False)[0] if header else [])
+
+
+def prompt_problem(rows: Shown, row: int) -> str | None:
+    return None if rows.prompts[row] is not None else rows.refused.get(row, NO_PROMPT)
+
+
+def response_problem(said: str | None, response: list[int], room: int) -> str | None:
     if said is None or not response:
         return NO_RESPONSE
     return NO_ROOM if room <= 0 else None
@@ -264,8 +198,8 @@ def encode_joint(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences
     builder = Builder()
     prompts = texts.encode([p or "" for p in rows.prompts], special=special)
     if "response" not in view.parts:
-        for text, prompt in zip(rows.prompts, prompts, strict=True):
-            builder.prompt(NO_PROMPT if text is None else None, prompt, limit)
+        for row, prompt in enumerate(prompts):
+            builder.prompt(prompt_problem(rows, row), prompt, limit)
         return builder.done()
     counted = prompts
     if rows.template.counted is not None:
@@ -317,53 +251,17 @@ def joint_problem(before: str | None, said: str | None, kept: int, seam: int, fu
 
 def encode_turns(view: View, frame: pl.DataFrame, texts: Texts, limit: int) -> Sequences:
     """Every response of a conversation, each after all that came before it; the end is cut to the window."""
-    template = view.template
-    last_only = Shown(template, frame, texts.tokenizer)
-    lasts = [] if template.chat else last_only.rendered(template.with_input, template.without_input)
+    rows = Shown(view.template, frame, texts.tokenizer)
+    start = starting(view, texts, rows)
     builder = Builder()
-    start = starting(view, texts, last_only)
-    for row, (prompt, response, system, history) in enumerate(
-        frame.select("@prompt", "@response", "@system", "@history").rows()
-    ):
-        if prompt is None or not response:
-            builder.add(NO_PROMPT if prompt is None else NO_RESPONSE, [], 0, False)
-            continue
-        if template.chat:
-            parts = chat_parts(messages(prompt, system, history), response, last_only)
+    for row, response in enumerate(rows.responses):
+        problem = prompt_problem(rows, row) or (None if response else NO_RESPONSE)
+        parts = None if problem else rows.parts(row)
+        if parts is None:
+            builder.add(problem or rows.refused[row], [], 0, False)
         else:
-            parts = turn_parts(template, exchanges(history), system, lasts[row], response)
-        builder.turns(start, parts, texts, limit)
+            builder.turns(start, parts, texts, limit)
     return builder.done()
-
-
-Parts = list[tuple[str, bool]]
-
-
-def turn_parts(
-    template: Template, earlier: list[tuple[str, str]], system: str | None, prompt: str | None, response: str
-) -> Parts:
-    """Texts of a conversation and whether each is a response."""
-    parts: Parts = [(system + template.between, False)] if system else []
-    for user, assistant in earlier:
-        parts += [
-            (template.without_input.replace("{instruction}", user), False),
-            (assistant, True),
-            (template.between, False),
-        ]
-    return [*parts, (prompt or "", False), (response, True)]
-
-
-def chat_parts(turns: list[dict[str, str]], response: str, shown: Shown) -> Parts:
-    """Texts of a chat and whether each is a response: what the template adds between two turns is not."""
-    parts: Parts = []
-    done = ""
-    for at, turn in enumerate([*turns, {"role": "assistant", "content": response}]):
-        if turn["role"] != "assistant":
-            continue
-        before = shown.chat([*turns, {"role": "assistant", "content": response}][:at])
-        parts += [(before.removeprefix(done), False), (turn["content"], True)]
-        done = before + turn["content"]
-    return parts
 
 
 def encode_plain(columns: Sequence[str], frame: pl.DataFrame, texts: Texts, limit: int) -> Sequences:
@@ -372,11 +270,11 @@ def encode_plain(columns: Sequence[str], frame: pl.DataFrame, texts: Texts, limi
         "t"
     ].to_list()
     builder = Builder()
-    tail = len(texts.encode([""], special=True)[0]) > 1
+    closing = texts.ends[1]
     for text, ids in zip(joined, texts.encode([t or "" for t in joined], special=True), strict=True):
         over = len(ids) > limit
-        kept = [*ids[: limit - 1], ids[-1]] if over and tail else ids[:limit]
-        builder.add(NO_TEXT if text is None else None, kept, len(kept), over)
+        kept = [*ids[: max(limit - len(closing), 0)], *closing] if over else ids
+        builder.add(None if text is not None and kept else NO_TEXT, kept, len(kept), over)
     return builder.done()
 
 
@@ -399,6 +297,7 @@ class Builder:
         self.cut += bool(cut and not problem)
 
     def prompt(self, problem: str | None, ids: list[int], limit: int) -> None:
+        problem = problem or (None if ids else NO_PROMPT)
         self.add(problem, ids[:limit], min(len(ids), limit), len(ids) > limit)
 
     def pair(self, problem: str | None, before: list[int], response: list[int], whole: int) -> None:
@@ -406,10 +305,8 @@ class Builder:
         self.add(problem, before + response, len(before), len(response) < whole)
 
     def turns(self, start: list[int], parts: Parts, texts: Texts, limit: int) -> None:
-        pieces = [
-            texts.continued([text])[0] if said else texts.encode([text], special=False)[0]
-            for text, said in parts
-        ]
+        first, *others = (text for text, _ in parts)
+        pieces = [*texts.encode([first], special=False), *texts.continued(others)]
         ids = [*start, *(token for piece in pieces for token in piece)][:limit]
         said = [(s, len(piece)) for (_, s), piece in zip(parts, pieces, strict=True)]
         mask = np.concatenate([np.zeros(len(start), bool), *(np.full(n, s) for s, n in said)])[:limit]
