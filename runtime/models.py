@@ -183,7 +183,7 @@ def from_hub(target: str, *, weights: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name, _, revision = target.partition("@")
-    patterns = list(FILES) if weights else [p for p in FILES if p != "*.safetensors"]
+    patterns: list[str] = [name for name in FILES if weights or name != "*.safetensors"]
     try:
         return Path(
             snapshot_download(name, revision=revision or None, allow_patterns=patterns, max_workers=4)
@@ -290,8 +290,9 @@ def load(
         model, tokenizer = causal(folder, target, getattr(torch, dtype)), tokenizer_of(folder, target)
     if adapter:
         model = merged_adapter(model, adapter)
-    model = model.to(device=device, dtype=getattr(torch, dtype)).eval().requires_grad_(False)
-    return LoadedModel(model, tokenizer, card, dtype, device, target)
+    ready: Any = model.eval().requires_grad_(False)
+    ready = ready.to(device=device, dtype=getattr(torch, dtype))
+    return LoadedModel(ready, tokenizer, card, dtype, device, target)
 
 
 def quiet() -> None:
