@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from selrun.compiler.templates import BARE, CHAT
 from selrun.compiler.wants import Template, View
+from selrun.errors import ModelError
 from selrun.runtime.nano import nano_tokenizer
+from selrun.runtime.shown import REWRITTEN
 from selrun.runtime.tokens import (
     NO_PROMPT,
     NO_RESPONSE,
     NO_ROOM,
+    NO_TEXT,
     NOTHING_LEFT,
     Sequences,
+    Texts,
     encode,
 )
 
@@ -190,3 +197,199 @@ def test_one_row_and_many_rows_are_the_same_tokens() -> None:
     rows = [{"instruction": f"n{number}", "response": "r" * number} for number in range(20)]
     one_by_one = [text for row in rows for text in shown(View(BARE), row)]
     assert shown(View(BARE), *rows) == one_by_one
+
+
+# Chat templates that models bring
+
+
+def chatting(template: str, **tokens: str | None) -> Any:
+    """The byte tokenizer with another chat template or without some special tokens."""
+    tokenizer = nano_tokenizer()
+    tokenizer.chat_template = template
+    for name, token in tokens.items():
+        setattr(tokenizer, name, token)
+    return tokenizer
+
+
+def said_by(tokenizer: Any, view: View, *rows: dict[str, Any]) -> list[str]:
+    sequences = encode(view, frame(*rows), tokenizer)
+    return [problem or text(sequences, row) for row, problem in enumerate(sequences.problems)]
+
+
+TURN = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system text') }}{% endif %}" + TURN
+CUT_SHORT = TURN.replace("m.content", "(m.content if loop.last else '...')")
+
+
+def test_a_row_that_a_chat_template_refuses_is_one_row() -> None:
+    found = said_by(chatting(NO_SYSTEM), View(CHAT), TALK, HILL)
+    assert found == ["the chat template refuses the row: no system text", "<s><user>say<assistant>[hill]"]
+    assert said_by(chatting(NO_SYSTEM), View(CHAT, turns="whole"), TALK, HILL) == found
+
+
+def test_a_chat_template_that_rewrites_earlier_turns_has_no_places_of_responses() -> None:
+    whole = View(CHAT, turns="whole")
+    assert said_by(chatting(CUT_SHORT), whole, TALK, HILL) == [REWRITTEN, "<s><user>say<assistant>[hill]"]
+
+
+def test_a_chat_template_may_trim_what_was_said() -> None:
+    tokenizer = chatting(TURN.replace("m.content", "m.content | trim"))
+    talk = {**HILL, "history": [*TALK["history"][:1], {"role": "assistant", "content": " yes\n"}]}
+    assert said_by(tokenizer, View(CHAT, turns="whole"), talk) == [
+        "<s><user>hi<assistant>[yes]<user>say<assistant>[hill]"
+    ]
+
+
+def test_a_chat_template_that_writes_the_start_token_gets_no_second_one() -> None:
+    tokenizer = chatting("<s>" + TURN)
+    assert said_by(tokenizer, View(CHAT), HILL) == ["<s><user>say<assistant>[hill]"]
+    assert said_by(tokenizer, View(CHAT, ("response",)), HILL) == ["<s>[hill]"]
+
+
+def test_no_end_token_is_put_before_a_chat() -> None:
+    tokenizer = chatting(TURN, bos_token=None)
+    assert said_by(tokenizer, View(CHAT), HILL) == ["<user>say<assistant>[hill]"]
+    assert said_by(tokenizer, View(CHAT, ("response",)), HILL) == ["</s>[hill]"]
+
+
+def test_a_model_without_a_chat_template_is_refused() -> None:
+    with pytest.raises(ModelError) as raised:
+        said_by(chatting(""), View(CHAT), HILL)
+    assert raised.value.code == "E444"
+
+
+# Tokenizers of other kinds
+
+
+def test_the_start_token_is_the_first_of_bos_and_eos_that_there_is() -> None:
+    assert said_by(chatting(""), View(ASK), HILL) == ["<s>Q say A:[hill]"]
+    assert said_by(chatting("", bos_token=None), View(ASK), HILL) == ["</s>Q say A:[hill]"]
+    neither = chatting("", bos_token=None, eos_token=None)
+    assert said_by(neither, View(ASK), HILL) == ["Q say A:[hill]"]
+    assert said_by(neither, View(BARE, ("prompt",)), {"instruction": ""}) == ["\n"]
+    assert said_by(
+        neither, View(replace(BARE, without_input="{instruction}"), ("prompt",)), {"instruction": ""}
+    ) == [NO_PROMPT]
+
+
+def pieces(*, bos: bool = True) -> Any:
+    """A sentencepiece-like tokenizer, which puts a blank before every text."""
+    from tokenizers import Tokenizer, models, normalizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    texts = [
+        "the cat sat on the mat",
+        "she said: the hill is high",
+        "Response: yes, the mat",
+        "a:b (c)\n\n",
+    ] * 9
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=400, special_tokens=special))
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+
+
+def test_a_response_does_not_get_the_blank_that_begins_a_text() -> None:
+    texts = Texts(pieces())
+    assert texts.puts_blank_first
+    assert not Texts(TOKENIZER).puts_blank_first
+    for response in ("the cat", " the cat", "\n\nthe", "said", ":b", "", "日本", "\n"):
+        alone, after = texts.continued([response])[0], texts.encode(["x" + response], special=False)[0]
+        assert after[-len(alone) :] == alone or not alone
+
+
+@pytest.mark.parametrize("response", ["the cat", "cat on the mat", "yes", "日本語", "(c)"])
+def test_apart_is_joint_where_no_merge_crosses_the_seam(response: str) -> None:
+    row = {"instruction": "she said: the mat", "response": response}
+    views = (View(ASK, limit=64), View(ASK, limit=64, seam="joint", start="tokenizer"))
+    apart, joint_text = (encode(view, frame(row), pieces()) for view in views)
+    assert apart.ids.tolist() == joint_text.ids.tolist()
+    assert apart.response.tolist() == joint_text.response.tolist()
+
+
+def test_later_turns_of_a_conversation_get_no_blank_either() -> None:
+    last, whole = (encode(View(ASK, turns=turns), frame(TALK), pieces()) for turns in ("last", "whole"))  # type: ignore[arg-type]
+    assert last.ids.tolist() == whole.ids.tolist()
+
+
+class Slow:
+    """A tokenizer that is written in Python, as some still are."""
+
+    chat_template = None
+    bos_token = eos_token = bos_token_id = eos_token_id = None
+
+    def __call__(self, texts: list[str], **_: bool) -> dict[str, list[list[int]]]:
+        return {"input_ids": [[ord(letter) for letter in text] for text in texts]}
+
+
+def test_a_tokenizer_without_a_fast_backend_is_as_good() -> None:
+    sequences = encode(View(ASK), frame(HILL, HILL), Slow())
+    assert "".join(map(chr, sequences.ids)) == "Q say A:hill" * 2
+
+
+def test_an_encoders_last_token_stays_where_a_text_is_cut() -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    for single, expected in (
+        ("<s> $A </s>", [256, 83, 257]),
+        ("$A </s>", [83, 68, 257]),
+        ("<s> $A", [256, 83, 68]),
+    ):
+        tokenizer = nano_tokenizer()
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=single, special_tokens=[("<s>", 256), ("</s>", 257)]
+        )
+        rows = frame({"instruction": "testing", "response": "x"}, {"response": "x"}, {"instruction": ""})
+        sequences = encode(View(BARE, text=("@prompt",), limit=3), rows, tokenizer)
+        assert sequences.ids[: sequences.offsets[1]].tolist() == expected
+        assert sequences.problems == (None, NO_TEXT, None)
+        assert sequences.cut == 1
+
+
+def test_columns_of_a_text_are_joined_by_a_line_break() -> None:
+    view = View(BARE, text=("@prompt", "@response"))
+    assert shown(view, {"instruction": "a", "input": "b", "response": "c"}) == ["<s>a\nb\nc"]
+
+
+@pytest.mark.parametrize("letter", ["a", " ", "ab ", "\n", "日"])
+def test_a_row_of_a_megabyte_takes_no_more_than_its_share(letter: str) -> None:
+    rows = frame({"instruction": letter * (1_000_000 // len(letter)), "response": letter * 100_000})
+    for tokenizer in (TOKENIZER, pieces()):
+        started = time.process_time()
+        encode(View(ASK, limit=512), rows, tokenizer)
+        encode(View(ASK, ("response",), 512), rows, tokenizer)
+        assert time.process_time() - started < 20
+
+
+# For every row
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+ROW = st.fixed_dictionaries(
+    {"instruction": TEXT, "input": TEXT, "response": TEXT, "system": TEXT | st.none()}
+)
+
+
+@given(st.lists(ROW, min_size=1, max_size=4), st.integers(1, 90))
+def test_without_merges_apart_is_joint(rows: list[dict[str, Any]], limit: int) -> None:
+    views = (View(ASK, limit=limit), View(ASK, limit=limit, seam="joint", start="tokenizer"))
+    apart, joint_text = (encode(view, frame(*rows), TOKENIZER) for view in views)
+    assert apart.ids.tolist() == joint_text.ids.tolist()
+    assert apart.response.tolist() == joint_text.response.tolist()
+    assert [p is None for p in apart.problems] == [p is None for p in joint_text.problems]
+    assert apart.cut == joint_text.cut
+
+
+@given(st.lists(ROW, min_size=1, max_size=4), st.integers(1, 90))
+def test_a_response_keeps_the_same_tokens_with_and_without_its_prompt(
+    rows: list[dict[str, Any]], limit: int
+) -> None:
+    both = View(ASK, limit=limit)
+    views = (both, both.showing("response"))
+    given_, alone = (encode(view, frame(*rows), TOKENIZER) for view in views)
+    assert given_.ids[given_.response].tolist() == alone.ids[alone.response].tolist()
+    assert given_.problems == alone.problems
+    assert given_.cut == alone.cut
