@@ -13,7 +13,7 @@ A run stopped with Ctrl-C ends with exit 3; running the same command again conti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class SelrunError(Exception):
 
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, code: str, headline: str, *, help: str | Sequence[str] = (), notes: Sequence[str] = ()):
+    def __init__(
+        self, code: str, headline: str, *, help: str | Sequence[str] = (), notes: Sequence[str] = ()
+    ):
         super().__init__(headline)
         self.code = code
         self.headline = headline
@@ -38,11 +40,13 @@ class SelrunError(Exception):
         lines += [f"  = help: {line}" for line in self.help]
         return "\n".join(lines)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., SelrunError], tuple[object, ...]]:
         return _restore, (type(self), self.code, self.headline, self.help, self.notes)
 
 
-def _restore(kind: type[SelrunError], code: str, headline: str, help: tuple[str, ...], notes: tuple[str, ...]):
+def _restore(
+    kind: type[SelrunError], code: str, headline: str, help: tuple[str, ...], notes: tuple[str, ...]
+):
     return kind(code, headline, help=help, notes=notes)
 
 
@@ -56,7 +60,7 @@ class RecipeError(SelrunError):
         super().__init__(first.code, first.headline, help=first.help)
         self.diagnostics = tuple(diagnostics)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., SelrunError], tuple[object, ...]]:
         return RecipeError, (self.diagnostics,)
 
 

@@ -275,6 +275,16 @@ def kind_in_words(expression: tree.Expr | tree.Chain) -> str:
             return "an expression"
 
 
+def shown_text(expression: tree.Expr) -> str:
+    """The canonical text as a recipe would have it: columns without backticks, token counts as calls."""
+    if isinstance(expression, tree.Name) and not expression.text.startswith("@"):
+        return expression.text
+    text = tree_text(expression)
+    for part in ("prompt", "response"):
+        text = text.replace(f"`@tokens.{part}`", f"tokens({part})")
+    return text
+
+
 def tree_text(expression: tree.Expr) -> str:
     """The canonical text of an expression."""
     from ..dsl.format import format_expression
@@ -300,7 +310,7 @@ def checked(expression: tree.Expr, place: Place, wants: Kind = "any") -> Express
     column = place.flow.schema.get(expression.text) if isinstance(expression, tree.Name) else None
     return Expression(
         tree=expression,
-        text=expression.text if isinstance(expression, tree.Name) else tree_text(expression),
+        text=shown_text(expression),
         columns=columns(expression),
         rowwise=is_rowwise(expression),
         better=(column.better if column else None) or "high",

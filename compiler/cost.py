@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .core import Filter, Join, Without
 from .graph import Node
 from .op import Dedup, Select
+from .values import Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def rows_after(node: Node, before: Rows) -> Rows:
     """How many rows a step leaves, as far as its parameters say."""
     op = node.op
     amount = getattr(op, "keep", None) or getattr(op, "amount", None)
-    if isinstance(op, Select) and not isinstance(op, Dedup) and hasattr(amount, "of"):
+    if isinstance(op, Select) and not isinstance(op, Dedup) and isinstance(amount, Share | Count):
         if getattr(op, "per", None):
             return Rows(before.count, False)
         return Rows(min(amount.of(before.count), before.count), before.exact)

@@ -71,9 +71,7 @@ def _recipes(plan: Plan) -> list[str]:
 
 def _task_lines(plan: Plan, estimates: Estimates) -> Iterator[str]:
     rows: dict[str, Rows] = {}
-    number = 0
-    for task in plan.tasks:
-        number += 1
+    for number, task in enumerate(plan.tasks, start=1):
         estimate = estimates.get(task_key(task), Estimate())
         if not isinstance(task, Sweep | Fit):
             rows[task.node] = estimate.rows or _guess(plan, task, rows)

@@ -166,5 +166,7 @@ def _sweep(graph: Graph, group: Group, mark: str = "") -> Sweep:
         asks.append(Ask(one.request.view, one.request.want, want))
     for_nodes = tuple(dict.fromkeys(a.node for a in group.everyone))
     distinct = tuple(dict.fromkeys(asks))
-    name = hashlib.sha256(repr((group.model, group.view, group.rows, distinct, mark)).encode()).hexdigest()[:10]
+    name = hashlib.sha256(repr((group.model, group.view, group.rows, distinct, mark)).encode()).hexdigest()[
+        :10
+    ]
     return Sweep(name, group.model, group.view, group.rows, distinct, for_nodes)

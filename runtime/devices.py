@@ -34,7 +34,9 @@ def device_of(wanted: str | None) -> str:
 
 def may_accelerate() -> bool:
     """Whether it is worth asking torch for an accelerator, which takes seconds: not where no driver is."""
-    return sys.platform != "linux" or any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
+    return sys.platform != "linux" or any(
+        Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    )
 
 
 def dtype_of(wanted: str | None, device: str) -> str:

@@ -389,7 +389,7 @@ class Execution:
 
     def sweep_title(self, task: Sweep) -> str:
         titles = [self.plan.graph[key].title for key in task.for_nodes]
-        shown = " and ".join(task.view.parts)
+        shown = " and ".join(task.view.parts) if task.view.text is None else "text"
         return f"{', '.join(dict.fromkeys(titles))}: {shown}"
 
     def progress(self, task: str) -> Callable[[int, int, float], None]:

@@ -161,8 +161,10 @@ def refuse_drift(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) 
     drifts = [line for name in LOCKED for line in drift(name, before.get(name), now.get(name))]
     if drifts:
         raise DataError(
-            "E541", f"{len(drifts)} things differ from the locked run" if len(drifts) > 1 else "the run differs from the locked one",
-            notes=drifts, help=(f"restore what changed since {path.name} was written", "or run without `--locked` to write it anew"),
+            "E541",
+            f"the run differs from the locked one in {len(drifts)} place{'s' * (len(drifts) > 1)}",
+            notes=drifts,
+            help=(f"restore what changed since {path.name} was written", "or run without `--locked` to write it anew"),
         )  # fmt: skip
 
 

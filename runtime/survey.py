@@ -274,7 +274,8 @@ class Survey:
         others = [a for a in self.run.store.artefacts.all(KIND) if a.meta.get("title") == title]
         if not others:
             return ""
-        return f"its sample changed: trained before on {others[-1].meta.get('rows'):,} other rows, so all are scored again"
+        before = others[-1].meta.get("rows", 0)
+        return f"its sample changed: trained before on {before:,} other rows, so all are scored again"
 
 
 def ignore_progress(rows: int, tokens: int, seconds: float) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """Part of every pass key; raised when the numbers of the forward pass change."""
 
-FIRST_SHARD_TOKENS = 65_536
+FIRST_SHARD_TOKENS = 16_384
+"""Of a model whose speed is not known yet."""
 SHARD_SECONDS = 15.0
 """A killed run loses at most about so much work per worker."""
 SHARD_TOKENS = (4_096, 4_000_000)
@@ -57,21 +58,36 @@ class SweepWork:
 
     def open(self, device: str) -> SweepWorker:
         started = time.perf_counter()
+        if all(isinstance(ask.want, Tokens) for ask in self.asks):
+            return SweepWorker(self, tokenizer_alone(self.source), None)
         model, fresh = resident(self.source, self.dtype, device)
         event = None
         if fresh:
             seconds = time.perf_counter() - started
-            event = ModelLoaded(self.source.label, seconds, self.dtype, device, engine_of(model))
+            event = ModelLoaded(self.source.label, seconds, self.dtype, device, engine_of(model, self.store))
         return SweepWorker(self, model, event)
 
 
-def engine_of(model: LoadedModel) -> str:
-    """How the model will be run, in words."""
-    if model.card.kind != "causal":
-        return ""
-    from .forward.body import prepared
+def tokenizer_alone(source: ModelSource) -> LoadedModel:
+    """A model without its weights, for counting tokens."""
+    from .models import LoadedModel, describe, load_tokenizer
 
-    return str(prepared(model))
+    return LoadedModel(None, load_tokenizer(source.target), describe(source.target), "", "", source.label)
+
+
+def engine_of(model: LoadedModel, store: Store) -> str:
+    """How the model will be run, in words; the matrix products once chosen on a machine stay chosen."""
+    from .forward import gemm
+    from .forward.body import prepared
+    from .forward.encoders import prepared_encoder
+
+    machine = gemm.machine()
+    known = store.memo("products", machine) or {}
+    gemm.chosen |= known
+    engine = str(prepared(model) if model.card.kind == "causal" else prepared_encoder(model, ()))
+    if gemm.chosen != known:
+        store.remember("products", machine, gemm.chosen)
+    return engine
 
 
 @dataclass
@@ -102,7 +118,7 @@ class SweepWorker:
         sequences = encode(view, frame, self.model.tokenizer, self.model.card.context)
         distinct = list(dict.fromkeys(want for want in wants.values() if not isinstance(want, Tokens)))
         blocks = list(sweep(self.model, sequences, distinct)) if distinct else []
-        found = {
+        found: dict[Want, pl.Series] = {
             want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height)
             for want in distinct
         }
@@ -235,12 +251,28 @@ class SweepRun:
         frame, weights = frame[order].select(pl.col("^@.*$")), weights[order]
         spool = self.spool / f"{self.task.id}.parquet" if self.engine.capacity().processes else None
         work = SweepWork(self.source, view, asks, self.dtype, self.store)
+        first = self.first_rows(weights)
+        self.shards(work, frame[:first], weights[:first], spool)
+        self.shards(work, frame[first:], weights[first:], spool)
+
+    def first_rows(self, weights: pl.Series) -> int:
+        """How many rows tell the speed of a model that never ran here; none where it is known."""
+        if self.speed is not None:
+            return 0
+        return max(int((weights.cum_sum() <= FIRST_SHARD_TOKENS).sum()), 1)
+
+    def shards(self, work: SweepWork, frame: pl.DataFrame, weights: pl.Series, spool: Path | None) -> None:
+        """Runs the rows shard by shard."""
+        if frame.is_empty():
+            return
         for done in run_shards(self.engine, work, cut(share(frame, spool), weights, self.shard_limit())):
             self.rows += done.rows
             self.tokens += done.tokens
             self.seconds += done.seconds
             self.failed += done.failed
             self.progress(self.rows, self.tokens, self.seconds)
+        if self.speed is None and self.tokens:
+            self.speed = self.tokens / self.seconds
 
     def shard_limit(self) -> float:
         """Tokens of one shard: about fifteen seconds of work."""

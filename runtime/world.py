@@ -49,10 +49,11 @@ class World:
         )
 
     def facts(self, texts: Sequence[tuple[str, str]]) -> Facts:
-        aliases, api = builtin_aliases()
+        builtin, api = builtin_aliases()
+        aliases = dict(builtin)
         for folder in (config_folder(), *(Path(name).parent for name, _ in texts)):
-            aliases = aliases | configured(folder / "selrun.toml")
-        aliases = aliases | dict(self.settings.models)
+            aliases |= configured(folder / "selrun.toml")
+        aliases |= self.settings.models
         return Facts(dict(self.answers), aliases, api - set(self.settings.models), self.settings.source)
 
     def answer(self, question: Question) -> Answer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -64,9 +64,26 @@ def as_linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-@cache
+chosen: dict[str, bool] = {}
+"""Whether oneDNN is faster, by shape and threads: measured once, and told to later processes by whoever remembers
+it, because the two products differ in their last bits."""
+
+
 def onednn_is_faster(inputs: int, outputs: int, threads: int) -> bool:
-    """Measured once per shape, on random numbers."""
+    """What was chosen for the shape, measured where nobody knows it yet."""
+    shape = f"{inputs} {outputs} {threads}"
+    if shape not in chosen:
+        chosen[shape] = measured_faster(inputs, outputs)
+    return chosen[shape]
+
+
+def machine() -> str:
+    """What a choice holds for: this processor and this build of torch."""
+    return f"{torch.backends.cpu.get_cpu_capability()} {platform.processor() or platform.machine()} {torch.__version__}"
+
+
+def measured_faster(inputs: int, outputs: int) -> bool:
+    """Whether oneDNN is faster on random numbers of that shape."""
     least, most = PROBE_ROWS
     count = max(least, min(most, PROBE_PRODUCTS // (inputs * outputs)))
     rows, weight = torch.randn(count, inputs), torch.randn(outputs, inputs)
