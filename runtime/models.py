@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 CONTEXT_FIELDS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
+UNUSED = "pooler."
+"""Weights that BERT's relatives may lack: no vector here is made with them."""
 FILES = (
     "*.safetensors",
     "*.json",
@@ -38,8 +40,26 @@ IDENTIFYING = (
     "tokenizer*",
     "vocab*",
     "merges.txt",
-    "*/config.json",
+    "*.model",
+    "chat_template*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "[0-9]_*/config.json",
+    "[0-9]_*/*.safetensors",
 )
+"""Files that decide what a model says."""
+RESERVED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+"""Types of models that begin to count positions after the one of the padding token."""
+
+
+OTHER = {
+    "classifier": "a classifier",
+    "seq2seq": "a model that turns one sequence into another",
+    "unknown": "of unknown kind, for its config.json names no architecture",
+}
 
 
 class Memo(Protocol):
@@ -73,10 +93,9 @@ def describe(target: str) -> Card:
         return nano.CARD
     folder = found(target, weights=False)
     config = read_config(folder, target)
-    context = next((int(config[name]) for name in CONTEXT_FIELDS if config.get(name)), None)
     return Card(
         kind=kind_of(config, folder),
-        context=_encoder_context(folder) or context,
+        context=_encoder_context(folder, target) or context_of(config),
         parameters=parameter_count(folder),
         hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
         layers=config.get("num_hidden_layers") or config.get("n_layer"),
@@ -87,18 +106,38 @@ def describe(target: str) -> Card:
 
 def read_config(folder: Path, target: str) -> dict[str, Any]:
     path = folder / "config.json"
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.is_file():
         raise ModelError(
             "E431",
             f"`{target}` is not a model: it has no config.json",
             help="name a folder as `save_pretrained` writes it, with config.json, tokenizer and safetensors",
-        ) from None
+        )
+    return read_object(path, target)
+
+
+def read_object(path: Path, target: str) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises ModelError E431."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            "E431", f"config.json of `{target}` cannot be read: {error}", help="copy the model again"
-        ) from None
+        raise _unreadable(path, target, str(error)) from None
+    if not isinstance(found, dict):
+        raise _unreadable(path, target, "it holds no object")
+    return found
+
+
+def _unreadable(path: Path, target: str, fact: str) -> ModelError:
+    return ModelError(
+        "E431", f"{path.name} of `{target}` cannot be read: {fact}", help="copy the model again"
+    )
+
+
+def context_of(config: dict[str, Any]) -> int | None:
+    """How many tokens the model was made for."""
+    found = next((int(config[name]) for name in CONTEXT_FIELDS if config.get(name)), None)
+    if found and config.get("model_type") in RESERVED_POSITIONS:
+        return found - 1 - int(config.get("pad_token_id") or 0)
+    return found
 
 
 def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
@@ -122,9 +161,9 @@ def has_chat_template(folder: Path) -> bool:
     return path.exists() and "chat_template" in path.read_text("utf-8")
 
 
-def _encoder_context(folder: Path) -> int | None:
+def _encoder_context(folder: Path, target: str) -> int | None:
     path = folder / "sentence_bert_config.json"
-    return json.loads(path.read_text("utf-8")).get("max_seq_length") if path.exists() else None
+    return read_object(path, target).get("max_seq_length") if path.exists() else None
 
 
 def parameter_count(folder: Path) -> int | None:
@@ -233,9 +272,9 @@ def identity(target: str, memo: Memo | None = None) -> str:
     if target == nano.NAME:
         return nano.IDENTITY
     folder = found(target)
-    commit = folder.name if folder.parent.name == "snapshots" else None
-    if commit and folder.parent.parent.name.startswith("models--"):
-        return f"{target.partition('@')[0]}@{commit}"
+    cached = folder.absolute().parent.parent.name
+    if folder.absolute().parent.name == "snapshots" and cached.startswith("models--"):
+        return f"{cached.removeprefix('models--').replace('--', '/')}@{folder.name}"
     return folder_identity(folder, memo)
 
 
@@ -280,7 +319,7 @@ def load(
         return load_encoder(target, card, dtype, device)
     if card.kind != "causal":
         raise ModelError(
-            "E434", f"`{target}` is a {card.kind} model, not a causal language model or an encoder",
+            "E434", f"`{target}` is no causal language model and no encoder: it is {OTHER[card.kind]}",
             help="name a causal language model, such as `gpt2`, or a sentence encoder, such as `minilm`",
         )  # fmt: skip
     if target == nano.NAME:
@@ -311,8 +350,6 @@ def causal(folder: Path, target: str, dtype: Any) -> PreTrainedModel:
 
 def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
     """The model with every weight from its files; one that is missing or of another shape is an error."""
-    from safetensors import SafetensorError
-
     if not any(folder.glob("*.safetensors")):
         raise _no_safetensors(folder, target)
     try:
@@ -320,9 +357,10 @@ def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,
             output_loading_info=True,
         )  # fmt: skip
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+    except refusals() as error:
         raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
-    wrong = [*report.get("missing_keys", ()), *(str(k[0]) for k in report.get("mismatched_keys", ()))]
+    missing = (name for name in report.get("missing_keys", ()) if not name.startswith(UNUSED))
+    wrong = [*missing, *(str(k[0]) for k in report.get("mismatched_keys", ()))]
     if wrong:
         raise does_not_load(
             target, f"{len(wrong)} weights are missing or of another shape, first `{wrong[0]}`"
@@ -330,11 +368,20 @@ def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
     return model
 
 
+def refusals() -> tuple[type[Exception], ...]:
+    """What the libraries raise where files do not make a model."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
+    known = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError)
+    return (SafetensorError, StrictDataclassError, *known)
+
+
 def _no_safetensors(folder: Path, target: str) -> ModelError:
     others = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pt"))
     fact = f"only {others[0]}, which can run code when it is read" if others else "no weights"
     return ModelError(
-        "E433", f"`{target}` has no safetensors weights: there is {fact}" if others else f"`{target}` has no weights",
+        "E433", f"`{target}` has no safetensors weights: there is {fact}",
         help="convert it: load it where you trust it and call `save_pretrained`, which writes safetensors",
     )  # fmt: skip
 
@@ -374,7 +421,6 @@ def load_tokenizer(target: str) -> PreTrainedTokenizerBase:
 
 def load_encoder(target: str, card: Card, dtype: str, device: str) -> LoadedModel:
     """A sentence encoder, as its folder's modules say."""
-    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     folder = found(target)
@@ -385,15 +431,25 @@ def load_encoder(target: str, card: Card, dtype: str, device: str) -> LoadedMode
             str(folder), device=device, trust_remote_code=False, local_files_only=True,
             model_kwargs={"dtype": dtype, "use_safetensors": True},
         )  # fmt: skip
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+    except refusals() as error:
         raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
+    check_encoder(model[0], folder, target)
     return LoadedModel(model.eval().requires_grad_(False), model.tokenizer, card, dtype, device, target)
+
+
+def check_encoder(first: Any, folder: Path, target: str) -> None:
+    """Refuses an encoder with weights that are not in its files, which would be made up without a word."""
+    network = getattr(first, "auto_model", None)
+    modules = folder / "modules.json"
+    if network is None:
+        return
+    place = json.loads(modules.read_text("utf-8"))[0].get("path", "") if modules.exists() else ""
+    checked_weights(type(network), folder / place, target, network.dtype)
 
 
 def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     """The model with a LoRA adapter added to its weights."""
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     if not (Path(adapter) / "adapter_config.json").exists():
         raise ModelError(
@@ -402,9 +458,28 @@ def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
             help="name the folder that peft saved",
         )
     try:
-        return PeftModel.from_pretrained(model, adapter, local_files_only=True).merge_and_unload()  # type: ignore[return-value]
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(
-            "E437", f"the adapter `{adapter}` does not fit its model: {_first_line(error)}",
-            help="name the model it was trained on as the base",
-        ) from None  # fmt: skip
+        tuned = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+    except refusals() as error:
+        raise misfit(adapter, _first_line(error)) from None
+    if absent := absent_from(tuned, Path(adapter)):
+        raise misfit(adapter, f"it lacks {len(absent)} of the weights, first `{absent[0]}`")
+    return tuned.merge_and_unload()  # type: ignore[return-value]
+
+
+def absent_from(tuned: Any, adapter: Path) -> list[str]:
+    """The adapter's weights that the model takes and the files do not hold."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    held: set[str] = set()
+    for path in adapter.glob("*.safetensors"):
+        with safe_open(path, framework="np") as file:
+            held |= set(file.keys())
+    return sorted(name for name in get_peft_model_state_dict(tuned) if "lora_" in name and name not in held)
+
+
+def misfit(adapter: str, fact: str) -> ModelError:
+    return ModelError(
+        "E437", f"the adapter `{adapter}` does not fit its model: {fact}",
+        help="name the model it was trained on as the base",
+    )  # fmt: skip
