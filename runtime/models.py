@@ -362,9 +362,7 @@ def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
     missing = (name for name in report.get("missing_keys", ()) if not name.startswith(UNUSED))
     wrong = [*missing, *(str(k[0]) for k in report.get("mismatched_keys", ()))]
     if wrong:
-        raise does_not_load(
-            target, f"{len(wrong)} weights are missing or of another shape, first `{wrong[0]}`"
-        )
+        raise does_not_load(target, f"{_first_of(wrong)} missing or of another shape")
     return model
 
 
@@ -392,6 +390,11 @@ def does_not_load(target: str, fact: str) -> ModelError:
         "E435", f"the weights of `{target}` do not load: {fact}",
         help="copy or fetch the model again; its config.json and its safetensors must belong together",
     )  # fmt: skip
+
+
+def _first_of(names: list[str]) -> str:
+    more = len(names) - 1
+    return f"`{names[0]}` and {more} more weights are" if more else f"the weight `{names[0]}` is"
 
 
 def _first_line(error: BaseException) -> str:
@@ -462,7 +465,7 @@ def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     except refusals() as error:
         raise misfit(adapter, _first_line(error)) from None
     if absent := absent_from(tuned, Path(adapter)):
-        raise misfit(adapter, f"it lacks {len(absent)} of the weights, first `{absent[0]}`")
+        raise misfit(adapter, f"{_first_of(absent)} missing")
     return tuned.merge_and_unload()  # type: ignore[return-value]
 
 
