@@ -137,7 +137,8 @@ def _fit_facts(estimate: Estimate) -> str:
     if estimate.rows is None:
         return estimate.note
     state = "in the store" if estimate.todo == 0 else "to train"
-    return ", ".join(f for f in (str(estimate.rows), state, estimate.note) if f)
+    facts = (_tokens(estimate.tokens), _time(estimate.seconds)) if estimate.todo else ()
+    return ", ".join(f for f in (str(estimate.rows), state, *facts, estimate.note) if f)
 
 
 def _readers(plan: Plan, sweep: Sweep) -> Iterator[str]:

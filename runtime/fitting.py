@@ -92,6 +92,8 @@ def _publish(
     meta = {"title": node.title, "base": base.identity, "base_label": base.label, "rows": chosen.height}
     folder = run.store.publish(KIND, key, fill, meta)
     shutil.rmtree(scratch, ignore_errors=True)
+    if learnt.get("seconds") and learnt.get("tokens") and not learnt["resumed"]:
+        run.store.remember("training speed", run.speed_key(base), learnt["tokens"] / learnt["seconds"])
     return folder
 
 

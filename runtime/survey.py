@@ -7,8 +7,7 @@ answers are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +18,7 @@ from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_tex
 from ..compiler.lower import lower
 from ..compiler.op import Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
+from ..compiler.wants import View
 from .events import ignore
 from .execute import Execution
 from .fitting import KIND, fit_key
@@ -178,27 +178,24 @@ class Survey:
             return self.unseen(task, rows)
         frame = self.run.frames[task.rows]
         source = self.run.model(task.model)
-        run = SweepRun(
-            task, source, self.run.dtype, self.run.store, self.run.engine, self.run.spool, ignore_progress
-        )
-        lacking = list(run.missing(frame))
+        lacking = list(self.sweep_run(task, source).missing(frame))
         todo = sum(part.height for _, part in lacking)
         if not todo:
             return Estimate(rows, 0, 0, 0.0)
         self.unready.add(task.id)
-        tokens = sum(self.tokens(task, source, part) for _, part in lacking) if task.forwards else 0
-        return Estimate(rows, todo, tokens, self.seconds(task, source, run, lacking, tokens))
+        if not task.forwards:
+            return Estimate(rows, todo, 0, 0.0)
+        tokens = sum(self.tokens(task.view, task.model, part) for _, part in lacking)
+        return Estimate(rows, todo, tokens, over(tokens, self.speed(task, source, frame)))
 
     def unseen(self, task: Sweep, rows: Rows) -> Estimate:
-        """A sweep whose rows or model do not exist yet."""
+        """A sweep whose rows or model do not exist yet; a model still to be trained is as fast as its base."""
         frame = self.run.frames.get(task.rows)
         base = self.base_of(task.model)
         if frame is None or base is None:
             return Estimate(rows, rows.count, note="depends on scores that do not exist yet")
-        tokens = self.tokens(task, base, frame)
-        speed = self.run.store.memo("speed", self.run.speed_key(base))
-        seconds = tokens / speed if isinstance(speed, float) else None
-        return Estimate(rows, rows.count, tokens, seconds)
+        tokens = self.tokens(task.view, task.model, frame)
+        return Estimate(rows, rows.count, tokens, over(tokens, self.speed(task, base, frame)))
 
     def base_of(self, key: str) -> ModelSource | None:
         """The model itself, or the one it is trained from; their tokens and speed are the same."""
@@ -207,48 +204,41 @@ class Survey:
             return self.base_of(op.spec().base.key)
         return self.run.model(key)
 
-    def tokens(self, task: Sweep, source: ModelSource, frame: pl.DataFrame) -> int:
+    def tokens(self, view: View, model: str, frame: pl.DataFrame) -> int:
         """Tokens of the rows, from a seeded sample of 64."""
         from .models import describe, load_tokenizer
         from .tokens import encode
 
         sample = frame.sample(min(PILOT, frame.height), seed=0)
-        base = self.base_of(task.model) or source
-        sequences = encode(task.view, sample, load_tokenizer(base.target), describe(base.target).context)
-        return round(int(sequences.offsets[-1]) / max(sample.height, 1) * frame.height)
+        base = self.base_of(model)
+        if base is None or sample.is_empty():
+            return 0
+        sequences = encode(view, sample, load_tokenizer(base.target), describe(base.target).context)
+        return round(int(sequences.offsets[-1]) / sample.height * frame.height)
 
-    def seconds(
-        self,
-        task: Sweep,
-        source: ModelSource,
-        run: SweepRun,
-        lacking: Sequence[tuple[tuple, pl.DataFrame]],
-        tokens: int,
-    ) -> float | None:
-        """From the speed of the last run, or of a pilot on the first rows that are missing."""
-        if not task.forwards:
-            return 0.0
+    def speed(self, task: Sweep, source: ModelSource, frame: pl.DataFrame) -> float | None:
+        """Tokens a second: of the last run on this machine, or of a pilot."""
         key = self.run.speed_key(source)
-        speed = self.run.store.memo("speed", key)
-        if not isinstance(speed, float) and self.pilot:
-            speed = self.piloted(task, run, lacking)
-            if speed:
-                self.run.store.remember("speed", key, speed)
-        return tokens / speed if isinstance(speed, float) and speed else None
+        known = self.run.store.memo("speed", key)
+        if isinstance(known, float) or not self.pilot:
+            return known
+        piloted = self.piloted(task, source, frame.sample(min(PILOT, frame.height), seed=0))
+        if piloted:
+            self.run.store.remember("speed", key, piloted)
+        return piloted
 
-    def piloted(
-        self, task: Sweep, run: SweepRun, lacking: Sequence[tuple[tuple, pl.DataFrame]]
-    ) -> float | None:
-        """Tokens a second of 64 rows; their answers stay in the store."""
-        asks, frame = max(lacking, key=lambda pair: pair[1].height)
-        sample = frame.sample(min(PILOT, frame.height), seed=0)
-        halves = sample[: sample.height // 2], sample[sample.height // 2 :]
-        for view, those in passes(task.view, asks)[:1]:
-            run.run(view, those, halves[0])
-            warm = replace(run, rows=0, tokens=0, seconds=0.0, failed=0)
-            warm.run(view, those, halves[1])
-            return warm.tokens / warm.seconds if warm.seconds else None
-        return None
+    def piloted(self, task: Sweep, source: ModelSource, sample: pl.DataFrame) -> float | None:
+        """Tokens a second of 64 rows, the first half of them to warm up; their answers stay in the store."""
+        for rows in (sample[: sample.height // 2], sample[sample.height // 2 :]):
+            run = self.sweep_run(task, source)
+            for asks, part in run.missing(rows):
+                for view, those in passes(task.view, asks):
+                    run.run(view, those, part)
+        return run.tokens / run.seconds if run.tokens and run.seconds else None
+
+    def sweep_run(self, task: Sweep, source: ModelSource) -> SweepRun:
+        run = self.run
+        return SweepRun(task, source, run.dtype, run.store, run.engine, run.spool, ignore_progress)
 
     def fit(self, task: Fit) -> Estimate:
         node = self.plan.graph[task.node]
@@ -267,15 +257,22 @@ class Survey:
             self.run.models[task.node] = ModelSource(str(folder), f"fit-{key}", node.title)
             return Estimate(rows, 0)
         self.unready.add(task.node)
-        return Estimate(rows, chosen.height, note=self.retrained(node.title, chosen.height))
+        tokens = round(self.tokens(spec.view, task.node, chosen) * spec.epochs)
+        speed = self.run.store.memo("training speed", self.run.speed_key(self.run.model(spec.base.key)))
+        return Estimate(rows, chosen.height, tokens, over(tokens, speed), note=self.retrained(node.title))
 
-    def retrained(self, title: str, rows: int) -> str:
+    def retrained(self, title: str) -> str:
         """Whether the store holds the same step trained on other rows."""
         others = [a for a in self.run.store.artefacts.all(KIND) if a.meta.get("title") == title]
         if not others:
             return ""
         before = others[-1].meta.get("rows", 0)
         return f"its sample changed: trained before on {before:,} other rows, so all are scored again"
+
+
+def over(tokens: int, speed: float | None) -> float | None:
+    """Seconds for the tokens, where the speed is known."""
+    return tokens / speed if speed else None
 
 
 def ignore_progress(rows: int, tokens: int, seconds: float) -> None:
