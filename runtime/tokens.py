@@ -5,10 +5,10 @@ A row that cannot be shown has no tokens and a problem that says why; nothing is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -194,46 +194,80 @@ def response_problem(said: str | None, response: list[int], room: int) -> str | 
 
 def encode_joint(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences:
     """Prompt and response tokenised as one text; the seam lies where the prompt's own tokens would end."""
-    special = view.start == "tokenizer"
-    builder = Builder()
-    prompts = texts.encode([p or "" for p in rows.prompts], special=special)
-    if "response" not in view.parts:
-        for row, prompt in enumerate(prompts):
-            builder.prompt(prompt_problem(rows, row), prompt, limit)
+    joint = Joint(view, rows, texts, limit)
+    return joint.pairs() if "response" in view.parts else joint.prompts()
+
+
+class Place(NamedTuple):
+    """Where a response is in the tokens of its text, and how many of them there is room for."""
+
+    seam: int
+    room: int
+    end: int = UNBOUNDED
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Rows as the published scripts tokenise and cut them."""
+
+    view: View
+    rows: Shown
+    texts: Texts
+    limit: int
+
+    def encode(self, texts: Iterable[str | None]) -> Ids:
+        return self.texts.encode([text or "" for text in texts], special=self.view.start == "tokenizer")
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Of the prompts, in tokens."""
+        return [len(ids) for ids in self.encode(self.rows.prompts)]
+
+    def counted(self) -> list[int]:
+        """How many tokens the scripts take each prompt for."""
+        if self.rows.template.counted is None:
+            return self.lengths
+        return [len(ids) for ids in self.encode(self.rows.counted)]
+
+    def prompts(self) -> Sequences:
+        builder = Builder()
+        for row, prompt in enumerate(self.encode(self.rows.prompts)):
+            builder.prompt(prompt_problem(self.rows, row), prompt, self.limit)
         return builder.done()
-    counted = prompts
-    if rows.template.counted is not None:
-        counted = texts.encode([p or "" for p in rows.counted], special=special)
-    used = [len(ids) for ids in counted]
-    if "prompt" in view.parts:
-        befores, seams, rooms = rows.prompts, [len(p) for p in prompts], [limit] * len(prompts)
-    else:
-        header = rows.template.header
-        befores = [header] * len(prompts)
-        seams = [len(texts.encode([header], special=special)[0])] * len(prompts)
-        rooms = [limit - min(q, limit) + (view.beside or 0) for q in used]
-    whole = texts.encode(
-        [(b or "") + (r or "") for b, r in zip(befores, rows.responses, strict=True)], special=special
-    )
-    spans = [(seam, UNBOUNDED) for seam in seams]
-    if "prompt" in view.parts and rows.template.sliced is not None:
-        spans = sliced_spans(rows, rows.template.sliced, texts, limit, special)
-    for before, said, ids, (seam, end), room, prompt in zip(
-        befores, rows.responses, whole, spans, rooms, used, strict=True
-    ):
-        problem = joint_problem(before, said, min(len(ids), room, end), seam, prompt >= limit)
-        builder.add(problem, ids[: max(room, 0)], seam, len(ids) > room, end)
-    return builder.done()
 
+    def pairs(self) -> Sequences:
+        counted = self.counted()
+        if "prompt" in self.view.parts:
+            befores, places = self.rows.prompts, self.after_prompts()
+        else:
+            befores, places = [self.rows.template.header] * len(counted), self.after_header(counted)
+        saids = self.rows.responses
+        wholes = self.encode(
+            (before or "") + (said or "") for before, said in zip(befores, saids, strict=True)
+        )
+        builder = Builder()
+        for before, said, ids, place, used in zip(befores, saids, wholes, places, counted, strict=True):
+            kept = min(len(ids), place.room, place.end)
+            problem = joint_problem(before, said, kept, place.seam, used >= self.limit)
+            builder.add(problem, ids[: max(place.room, 0)], place.seam, len(ids) > place.room, place.end)
+        return builder.done()
 
-def sliced_spans(
-    rows: Shown, template: str, texts: Texts, limit: int, special: bool
-) -> list[tuple[int, int]]:
-    """Where the response would lie if this were the prompt; Cherry's first scripts look for it there."""
-    prompts = [p or "" for p in rows.rendered(template, template)]
-    wholes = [p + (r or "") for p, r in zip(prompts, rows.responses, strict=True)]
-    before, after = texts.encode(prompts, special=special), texts.encode(wholes, special=special)
-    return [(len(b), min(len(a), limit)) for b, a in zip(before, after, strict=True)]
+    def after_prompts(self) -> list[Place]:
+        sliced = self.rows.template.sliced
+        if sliced is None:
+            return [Place(length, self.limit) for length in self.lengths]
+        return self.sliced(self.rows.rendered(sliced, sliced))
+
+    def sliced(self, prompts: list[str | None]) -> list[Place]:
+        """Where the response would lie after these prompts; Cherry's first scripts look for it there."""
+        wholes = [(p or "") + (r or "") for p, r in zip(prompts, self.rows.responses, strict=True)]
+        lengths = zip(self.encode(prompts), self.encode(wholes), strict=True)
+        return [Place(len(b), self.limit, min(len(w), self.limit)) for b, w in lengths]
+
+    def after_header(self, counted: list[int]) -> list[Place]:
+        seam = len(self.encode([self.rows.template.header])[0])
+        slack = self.view.beside or 0
+        return [Place(seam, self.limit - min(used, self.limit) + slack) for used in counted]
 
 
 def joint_problem(before: str | None, said: str | None, kept: int, seam: int, full: bool) -> str | None:
