@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -241,15 +242,26 @@ class Execution:
     def computed(self, node: Node, frame: pl.DataFrame) -> pl.Series:
         """The column of an operation; what the operation raises names it."""
         assert isinstance(node.op, Adds)
-        try:
+        with self.working(node):
             column = self.column(node, frame)
-        except SelrunError:
-            raise
-        except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
-            raise _op_failed(node, error) from error
-        if len(column) != frame.height:
-            raise _op_failed(node, ValueError(f"it gave {len(column)} values for {frame.height} rows"))
+            if len(column) != frame.height:
+                raise ValueError(f"it gave {len(column)} values for {frame.height} rows")
         return column
+
+    @contextmanager
+    def working(self, node: Node) -> Iterator[None]:
+        """What the operation raises names it, and what it warns of is told."""
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                yield
+            except SelrunError:
+                raise
+            except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
+                raise _op_failed(node, error) from error
+        for warning in told:
+            if warning.category is UserWarning:
+                self.warn("W520", f"`{node.title}`: {warning.message}")
 
     def column(self, node: Node, frame: pl.DataFrame) -> pl.Series:
         """What the operation computes; clusters also of the last time."""
@@ -266,12 +278,8 @@ class Execution:
         node = self.plan.graph[key]
         assert isinstance(node.op, Select)
         frame = self.frames[node.inputs[0]]
-        try:
+        with self.working(node):
             picked = node.op.pick(self.answers(node, frame))
-        except SelrunError:
-            raise
-        except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
-            raise _op_failed(node, error) from error
         self.frames[key] = frame[picked.order]
         dropped = (
             frame.select("@id")

@@ -202,6 +202,10 @@ def test_a_count_above_the_rows_keeps_them_all(here: Path, store: Path, text: st
 def test_clusters_may_be_more_than_distinct_rows(here: Path, store: Path):
     run = api.run("diversify kmeans(3) using nano | top 2 by len(prompt)", [ROWS[0]] * 6, store=store)
     assert run.rows.height == 2
+    told = [event for event in run.events if isinstance(event, Warned) and event.code == "W520"]
+    assert [event.text for event in told] == [
+        "`diversify kmeans(3)`: kmeans(3) found only 1 clusters: there are fewer distinct vectors than clusters"
+    ]
 
 
 # Models
