@@ -204,7 +204,8 @@ def test_clusters_may_be_more_than_distinct_rows(here: Path, store: Path):
     assert run.rows.height == 2
     told = [event for event in run.events if isinstance(event, Warned) and event.code == "W520"]
     assert [event.text for event in told] == [
-        "`diversify kmeans(3)`: kmeans(3) found only 1 clusters: there are fewer distinct vectors than clusters"
+        "`diversify kmeans(3) using nano`: kmeans(3) found only 1 clusters: "
+        "there are fewer distinct vectors than clusters"
     ]
 
 
