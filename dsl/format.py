@@ -36,7 +36,8 @@ def format_step(step: tree.AnyStep) -> str:
     """The canonical text of a step, in one line."""
     match step:
         case tree.AlgebraStep():
-            return expression_text(step.value)
+            text = expression_text(step.value)
+            return text if text.startswith("(") else f"({text})"
         case tree.CallStep():
             return " ".join((expression_text(step.call), *map(clause_text, step.clauses)))
         case tree.Step():
@@ -249,6 +250,8 @@ class Writer:
         """In one line where it fits and holds no comment, else a step a line."""
         whole = f"{indent}{head} {chain_text(chain)}" if head else indent + chain_text(chain)
         self.commented = False
+        if not head:
+            self.inner_comments_before(chain.steps[0].span.end, indent)
         if len(whole) <= WIDTH and not self.has_comments(chain.span.end) and "\n" not in whole:
             self.lines.append(whole)
             return

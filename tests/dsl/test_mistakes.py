@@ -23,6 +23,7 @@ MANY = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+THOUSANDS = settings(MANY, max_examples=2_000)
 
 
 def assert_sound(text: str) -> list[Diagnostic]:
@@ -38,7 +39,7 @@ def assert_sound(text: str) -> list[Diagnostic]:
     return found
 
 
-@MANY
+@THOUSANDS
 @given(mistakes(recipes().map(format_recipe)))
 def test_slips_in_generated_recipes_are_located(text: str):
     assert_sound(text)

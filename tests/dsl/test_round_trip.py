@@ -1,6 +1,6 @@
 """Writing a recipe out and reading it again changes nothing, and loses no comment.
 
-`SELRUN_EXAMPLES=2000 pytest tests/dsl` looks at more recipes than the suite does.
+`SELRUN_EXAMPLES=2000 pytest tests/dsl` puts comments into more recipes than the suite does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ MANY = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+THOUSANDS = settings(MANY, max_examples=2_000)
 
 
 def read(text: str) -> Recipe:
@@ -43,7 +44,7 @@ def commented(draw: st.DrawFn) -> str:
     return "".join(part for pair in zip(pieces, [*comments, ""], strict=True) for part in pair)
 
 
-@MANY
+@THOUSANDS
 @given(recipes())
 def test_what_is_written_reads_the_same(recipe: Recipe):
     text = format_recipe(recipe)
@@ -67,6 +68,8 @@ def test_comments_stay_once_and_in_order(text: str):
 
 
 CANONICAL = {
+    "comments inside the first step": "# 0\n# 1\nfrom -(top response) | ifd()\n",
+    "a step that is a value": "sample 5% | (a + (sample 2))\n",
     "a comment of its own line": '# why\nfrom "a.jsonl" | sample 5%\n',
     "a comment behind": "sample 5%  # a few\n",
     "comments in a chain": 'from "a.jsonl"\n# above\n| filter len(response) > 10  # behind\n| sample 5%\n',
