@@ -8,7 +8,7 @@ from . import core
 from .graph import Graph, Node
 from .op import Select, Train
 from .plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
-from .rewrite import RULES, Trace, rewrite
+from .rewrite import RULES, rewrite
 from .sweeps import plan_sweeps
 
 
@@ -74,6 +74,3 @@ def served(graph: Graph) -> dict[str, tuple[str, ...]]:
         for key in (output.key, *nx.ancestors(graph.digraph, output.key)):
             names.setdefault(key, {})[output.recipe] = None
     return {key: tuple(recipes) for key, recipes in names.items()}
-
-
-__all__ = ["Trace", "lower", "residency"]

@@ -115,7 +115,3 @@ class Plan:
     @property
     def sweeps(self) -> Iterator[Sweep]:
         return (task for task in self.tasks if isinstance(task, Sweep))
-
-    def sweeps_for(self, node: str) -> list[Sweep]:
-        """The sweeps that a node reads answers of."""
-        return [sweep for sweep in self.sweeps if node in sweep.for_nodes]

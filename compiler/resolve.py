@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -658,8 +658,3 @@ def _shown(expression: tree.Expr | tree.Chain) -> str:
     from ..dsl.format import format_expression
 
     return format_expression(expression)
-
-
-def needed_texts(facts: Facts) -> Iterable[TextOf]:
-    """The questions about used recipes that are still open."""
-    return (q for q in facts.open if isinstance(q, TextOf))

@@ -39,9 +39,9 @@ def run(options: argparse.Namespace, words: Words) -> int:
     """Runs recipes, or with `--dry-run` shows what would run."""
     texts, settings = texts_of(options, words), settings_of(options)
     if options.dry_run:
-        from .survey import explain_text
+        from . import survey
 
-        print(explain_text(texts, settings, stage="plan", why=False, format="text"))
+        print(survey.explain(texts, settings))
         return 0
     from .events import JsonLog, to_all
     from .run import execute
@@ -105,10 +105,10 @@ def fmt(options: argparse.Namespace, words: Words) -> int:
 
 def explain(options: argparse.Namespace, words: Words) -> int:
     """Prints what would run."""
-    from .survey import explain_text
+    from . import survey
 
     texts, settings = texts_of(options, words), settings_of(options)
-    print(explain_text(texts, settings, stage=options.stage, why=options.why, format=options.format))
+    print(survey.explain(texts, settings, stage=options.stage, why=options.why, format=options.format))
     return 0
 
 

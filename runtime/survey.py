@@ -63,22 +63,9 @@ def explain(
     checked = compile_recipes(texts, settings, world)
     plan = lower(checked.graph, rules=settings.rules)
     estimates: dict[str, Estimate] = {}
-    if (stage == "plan" and settings.data is not None) or _loads(plan):
+    if stage == "plan" and (settings.data is not None or _loads(plan)):
         estimates = Survey(execution(plan, settings, world, ignore), pilot).estimates()
     return Explanation(rendered(checked, plan, estimates, world, stage, why, format), plan, estimates)
-
-
-def explain_text(
-    texts: Texts,
-    settings: Settings,
-    *,
-    stage: Stage = "plan",
-    why: bool = False,
-    format: str = "text",
-    pilot: bool = True,
-) -> str:
-    """The text of an explanation."""
-    return explain(texts, settings, stage=stage, why=why, format=format, pilot=pilot).text
 
 
 def _loads(plan: Plan) -> bool:
