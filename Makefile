@@ -2,7 +2,7 @@
 # `VENV=/path/to/venv make test` uses an environment in which this checkout is installed already.
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check bench docs
+.PHONY: demo test parity check bench docs
 
 PYTHON ?= python3
 ifeq ($(origin VENV), undefined)
@@ -26,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+parity: $(READY)
+	PYTHONPATH=tests:tests/stdlib $(BIN)/python -m parity
 
 check: $(READY)
 	$(BIN)/ruff check .
