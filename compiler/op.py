@@ -33,6 +33,10 @@ class Request:
     model: Model
     view: View
     want: Want
+    of: Data | None = None
+    """The dataset whose rows are shown; those piped in where not given."""
+    shots: bool = False
+    """Before each row stands, as an earlier exchange, the row that `Op.shots` names."""
 
 
 class Answers(Protocol):
@@ -43,7 +47,11 @@ class Answers(Protocol):
     seed: int
 
     def __getitem__(self, request: str) -> pl.Series:
-        """The answers to the request of that name; null where the row has a problem."""
+        """The answers to the request of that name, one a row of its dataset; null where the row has a problem."""
+        ...
+
+    def dataset(self, data: Data) -> pl.DataFrame:
+        """The rows of a dataset that is a field of the operation, such as `against`."""
         ...
 
     def column(self, name: str) -> pl.Series:
@@ -113,6 +121,10 @@ class Op(BaseModel):
     def requests(self) -> Mapping[str, Request]:
         """What it needs of model passes, by a name of its own."""
         return {}
+
+    def shots(self, known: Answers) -> pl.Series:
+        """For each row the position of the row shown before it: `UInt32`, null where none is."""
+        raise NotImplementedError(f"{type(self).__name__} shows no row before another")
 
     def reads(self) -> frozenset[str]:
         """The columns it reads."""

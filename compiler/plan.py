@@ -46,6 +46,10 @@ class Sweep:
     asks: tuple[Ask, ...]
     for_nodes: tuple[str, ...]
     """The keys of the nodes that read an answer."""
+    shots: str | None = None
+    """The key of the node whose operation names the row to show before each row."""
+    waits: tuple[str, ...] = ()
+    """The sweeps whose answers decide which rows are shown."""
 
     @property
     def node(self) -> str:
@@ -53,7 +57,7 @@ class Sweep:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.rows, self.model)
+        return (self.rows, self.model, *self.waits)
 
     @property
     def forwards(self) -> bool:

@@ -28,6 +28,11 @@ class Asked:
     rows: str
     request: Request
 
+    @property
+    def shots(self) -> str | None:
+        """Who says which row is shown before each row; requests of one node alone share such a pass."""
+        return self.node if self.request.shots else None
+
 
 @dataclass
 class Group:
@@ -38,6 +43,7 @@ class Group:
     rows: str
     asked: list[Asked]
     folded: list[Asked] = field(default_factory=list)
+    shots: str | None = None
 
     @property
     def everyone(self) -> Iterator[Asked]:
@@ -50,24 +56,44 @@ def collect(graph: Graph) -> Iterator[Asked]:
     for key, node in graph.nodes.items():
         if node.inputs:
             for request in node.op.requests().values():
-                yield Asked(key, graph.same_rows(node.inputs[0]), request)
+                yield Asked(key, shown_rows(graph, node.inputs[0], request), request)
+
+
+def shown_rows(graph: Graph, piped: str, request: Request) -> str:
+    """The dataset whose rows a request is about; one that is led by shots needs the columns of its point."""
+    if request.of is not None:
+        return graph.same_rows(request.of.key)
+    return piped if request.shots else graph.same_rows(piped)
 
 
 def plan_sweeps(graph: Graph, trace: Trace, *, fused: bool = True) -> tuple[Sweep, ...]:
     """The sweeps of a graph; unfused, one for each request, as a script for each method would run them."""
     asked = list(collect(graph))
     if not fused:
-        alone = (Group(a.request.model.key, a.request.view, a.rows, [a]) for a in asked)
-        return tuple(_sweep(graph, group, str(number)) for number, group in enumerate(alone))
+        alone = (Group(a.request.model.key, a.request.view, a.rows, [a], shots=a.shots) for a in asked)
+        return in_waiting(_sweep(graph, group, str(number)) for number, group in enumerate(alone))
     groups = fold(graph, fuse(graph, asked, trace), trace)
-    return tuple(_sweep(graph, group) for group in groups)
+    return in_waiting(_sweep(graph, group) for group in groups)
+
+
+def in_waiting(sweeps: Iterable[Sweep]) -> tuple[Sweep, ...]:
+    """The sweeps; one led by shots waits for the others that its node reads."""
+    sweeps = tuple(sweeps)
+    return tuple(
+        replace(sweep, waits=tuple(other.id for other in sweeps if _leads(other, sweep))) for sweep in sweeps
+    )
+
+
+def _leads(other: Sweep, sweep: Sweep) -> bool:
+    return sweep.shots is not None and other.shots is None and sweep.shots in other.for_nodes
 
 
 def fuse(graph: Graph, asked: Iterable[Asked], trace: Trace) -> list[Group]:
     """Groups of equal model and view; each on the widest rows of its lineage."""
     groups: list[Group] = []
     for one in asked:
-        same = [g for g in groups if (g.model, g.view) == (one.request.model.key, one.request.view)]
+        wanted = one.request.model.key, one.request.view, one.shots
+        same = [g for g in groups if (g.model, g.view, g.shots) == wanted]
         host = next((g for g in same if graph.covers(g.rows, one.rows)), None)
         if host is None:
             groups.append(_widened(graph, groups, same, one))
@@ -80,7 +106,7 @@ def fuse(graph: Graph, asked: Iterable[Asked], trace: Trace) -> list[Group]:
 
 def _widened(graph: Graph, groups: list[Group], same: list[Group], one: Asked) -> Group:
     """A group on the rows of this request, which takes in those on fewer rows."""
-    group = Group(one.request.model.key, one.request.view, one.rows, [one])
+    group = Group(one.request.model.key, one.request.view, one.rows, [one], shots=one.shots)
     for narrower in [g for g in same if graph.covers(one.rows, g.rows)]:
         group.asked += narrower.asked
         groups.remove(narrower)
@@ -113,6 +139,7 @@ def fold(graph: Graph, groups: list[Group], trace: Trace) -> list[Group]:
 def _can_host(graph: Graph, host: Group, group: Group) -> bool:
     return (
         _is_prefix(host.view, group.view)
+        and host.shots == group.shots
         and host.model == group.model
         and graph.covers(host.rows, group.rows)
         and all(prefix_want(a.request.want) is not None for a in group.asked)
@@ -166,7 +193,6 @@ def _sweep(graph: Graph, group: Group, mark: str = "") -> Sweep:
         asks.append(Ask(one.request.view, one.request.want, want))
     for_nodes = tuple(dict.fromkeys(a.node for a in group.everyone))
     distinct = tuple(dict.fromkeys(asks))
-    name = hashlib.sha256(repr((group.model, group.view, group.rows, distinct, mark)).encode()).hexdigest()[
-        :10
-    ]
-    return Sweep(name, group.model, group.view, group.rows, distinct, for_nodes)
+    content = group.model, group.view, group.rows, group.shots, distinct, mark
+    name = hashlib.sha256(repr(content).encode()).hexdigest()[:10]
+    return Sweep(name, group.model, group.view, group.rows, distinct, for_nodes, group.shots)

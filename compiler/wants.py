@@ -56,6 +56,8 @@ class View:
     `seam="apart"` cuts the response to exactly what the prompt+response view keeps."""
     turns: Literal["last", "whole"] = "last"
     """Of a conversation: the last response after everything before it, or every response in its place."""
+    tail: bool = False
+    """Of a row that is too long, its own text is cut, and what follows it in the template stays."""
     text: tuple[str, ...] | None = None
     """The columns joined by a line break in place of a template; for sentence encoders."""
 

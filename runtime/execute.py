@@ -27,6 +27,7 @@ from .labels import labelled
 from .models import identity
 from .passes import pass_key
 from .rows import Layout, Rows, write_rows
+from .shots import with_shots
 from .sources import Memory, ModelSource
 from .store import Store
 from .sweeping import SweepRun, dtype_of, meta_of, passes
@@ -88,6 +89,8 @@ class Execution:
     fits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     added: dict[str, pl.DataFrame] = field(default_factory=dict)
     """Of every step that added a plain column: `@id` and the column."""
+    led: dict[str, pl.Series] = field(default_factory=dict)
+    """Of every node that shows a row before each row: the keys of the rows so led."""
     done: set[str] = field(default_factory=set)
 
     def run(self, before_sweeps: Callable[[], None] = lambda: None) -> None:
@@ -328,12 +331,17 @@ class Execution:
     def answers(self, node: Node, frame: pl.DataFrame) -> KnownAnswers:
         """What an operation may ask of its rows and of the passes run for it."""
         requests = node.op.requests()
-        keys = frame["@key"]
 
         def read(name: str) -> pl.Series:
-            return self.answer(requests[name], keys)
+            return self.answer(requests[name], self.keys(node, requests[name], frame))
 
-        return KnownAnswers(frame, seed_of(node.op), cache(read))
+        return KnownAnswers(frame, seed_of(node.op), cache(read), lambda data: self.frames[data.key])
+
+    def keys(self, node: Node, request: Request, frame: pl.DataFrame) -> pl.Series:
+        """The keys of the rows that a request of a node is about, as they were shown."""
+        if request.of is not None:
+            return self.frames[request.of.key]["@key"]
+        return self.led[node.key] if request.shots else frame["@key"]
 
     def answer(self, request: Request, keys: pl.Series) -> pl.Series:
         """The stored answers, row by row; every row was answered by the sweeps before."""
@@ -353,8 +361,15 @@ class Execution:
         requests = node.op.requests()
         if not requests or not isinstance(node.op, Adds):
             return None
-        lacking = frame.filter(pl.col(node.op.name).is_null())
-        problems = [self.stored(request, lacking["@key"])["problem"] for request in requests.values()]
+        null = frame[node.op.name].is_null()
+        lacking = frame.filter(null)
+        problems = [
+            self.stored(request, self.keys(node, request, frame).filter(null))["problem"]
+            for request in requests.values()
+            if request.of is None
+        ]
+        if not problems:
+            return None
         reasons = pl.DataFrame({f"{at}": problem for at, problem in enumerate(problems)}).select(
             pl.coalesce(pl.all(), pl.lit("its answers give none")).alias("no value")
         )
@@ -362,7 +377,7 @@ class Execution:
 
     def sweep(self, task: Sweep) -> None:
         """Runs the model on the rows that the store lacks."""
-        frame = self.frames[task.rows]
+        frame = self.shown(task)
         source = self.model(task.model)
         run = SweepRun(
             task,
@@ -389,6 +404,17 @@ class Execution:
         )
         self.sweeps[task.id] = facts
         self.listen(TaskDone(task.id, run.rows, run.tokens, run.seconds, facts.cached, run.failed))
+
+    def shown(self, task: Sweep) -> pl.DataFrame:
+        """The rows that a sweep shows the model."""
+        frame = self.frames[task.rows]
+        if task.shots is None:
+            return frame
+        node = self.plan.graph[task.shots]
+        with self.working(node):
+            frame = with_shots(frame, node.op.shots(self.answers(node, frame)))
+        self.led[node.key] = frame["@key"]
+        return frame
 
     def speed_key(self, source: ModelSource) -> str:
         import torch

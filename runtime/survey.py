@@ -160,10 +160,11 @@ class Survey:
 
     def sweep(self, task: Sweep) -> Estimate:
         rows = self.rows[task.rows]
-        if task.rows not in self.run.frames or task.model in self.unready:
+        waiting = any(need in self.unready for need in (task.model, *task.waits))
+        if task.rows not in self.run.frames or waiting:
             self.unready.add(task.id)
             return self.unseen(task, rows)
-        frame = self.run.frames[task.rows]
+        frame = self.run.shown(task)
         source = self.run.model(task.model)
         lacking = list(self.sweep_run(task, source).missing(frame))
         todo = sum(part.height for _, part in lacking)

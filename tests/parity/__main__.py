@@ -17,7 +17,9 @@ def line(one: Claim) -> tuple[bool | None, tuple[str, ...]]:
         verdict = judged(one)
     except Absent:
         return None, (one.method, "not compared", within, "", "", f"{one.source} (absent)")
-    shown = ("equal" if verdict.error == 0 else "DIFFERENT") if one.tolerance is None else f"{verdict.error:.1e}"
+    shown = (
+        ("equal" if verdict.error == 0 else "DIFFERENT") if one.tolerance is None else f"{verdict.error:.1e}"
+    )
     agreement = "" if verdict.agreement is None else f"{verdict.agreement:.3f}"
     mark = "" if verdict.holds else "  FAILS"
     return verdict.holds, (one.method, shown + mark, within, agreement, f"{verdict.rows:,}", one.source)

@@ -113,7 +113,8 @@ def difference(ours: float | None, theirs: float | None) -> float:
     """Relative to the greater of 1 and the authors' value."""
     if missing(ours) or missing(theirs):
         return 0.0 if missing(ours) and missing(theirs) else math.inf
-    assert ours is not None and theirs is not None
+    assert ours is not None
+    assert theirs is not None
     return 0.0 if ours == theirs else abs(ours - theirs) / max(1.0, abs(theirs))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from parity.claim import Absent, Claim, judged
 from parity.families import CLAIMS
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from selrun.compiler.values import Expression, Model
+from selrun.compiler.values import Data, Expression, Model
 
 NANO = Model(key="nano", label="nano", kind="causal")
 ENCODER = Model(key="encoder", label="encoder", kind="encoder")
@@ -20,9 +20,14 @@ class Given:
     rows: pl.DataFrame
     requests: Mapping[str, pl.Series] = field(default_factory=dict)
     seed: int = 0
+    datasets: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """Other datasets, by the key of their `Data`."""
 
     def __getitem__(self, request: str) -> pl.Series:
         return self.requests[request]
+
+    def dataset(self, data: Data) -> pl.DataFrame:
+        return self.datasets[data.key]
 
     def column(self, name: str) -> pl.Series:
         return self.rows[name if name in self.rows.columns else f"@{name}"].alias(name)
