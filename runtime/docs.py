@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from ..dsl.pages import codes, page
 from ..dsl.words import VERBS
+from .method_cost import cost
 from .reference import NO_VALUE, Method, Operation, Parameter, methods, operations
 from .reference_text import default_text, signature, usage
 
@@ -25,12 +27,33 @@ GROUPS = {
 
 
 def documents() -> dict[str, str]:
-    """Every generated document by its file name."""
-    return {"ops.md": operations_document(), "methods.md": methods_document(), "errors.md": errors_document()}
+    """Every generated document by its place below `docs/`."""
+    found = listed()
+    return {
+        "ops.md": operations_document(found),
+        **{place(each): operation_document(each) for each in found},
+        "methods.md": methods_document(),
+        "errors.md": errors_document(),
+    }
+
+
+def listed() -> list[Operation]:
+    """The operations that a recipe can name."""
+    return [each for each in operations() if each.verb in (*VERBS, "model")]
+
+
+def place(operation: Operation) -> str:
+    return f"ops/{operation.name.replace(' ', '-')}.md"
 
 
 def write(folder: Path = FOLDER) -> None:
-    for name, text in documents().items():
+    """Writes every document; the page of an operation that is gone goes too."""
+    texts = documents()
+    for old in folder.glob("ops/*.md"):
+        if f"ops/{old.name}" not in texts:
+            old.unlink()
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 
@@ -38,30 +61,29 @@ def document(title: str, about: str, parts: Iterator[str]) -> str:
     return "\n\n".join((NOTICE, f"# {title}", about, *parts)).rstrip() + "\n"
 
 
-def operations_document() -> str:
-    """A section per operation, under its verb."""
-    found = [each for each in operations() if each.verb in (*VERBS, "model")]
+def operations_document(found: list[Operation]) -> str:
+    """A table per verb, which leads to the page of each operation."""
     about = (
-        "What a step can do, by verb; `selrun ops NOUN` prints the same. "
+        "What a step can do, by verb; `selrun ops NOUN` prints an operation's page. "
         "Methods, which are built of these, are in [methods.md](methods.md)."
     )
-    return document("Operations", about, operation_parts(found))
+    return document("Operations", about, operation_tables(found))
 
 
-def operation_parts(found: list[Operation]) -> Iterator[str]:
-    verb = ""
-    for each in found:
-        if each.verb != verb:
-            verb = each.verb
-            yield f"## {verb}"
-            yield f"{sentence(VERBS.get(verb, 'makes a model; stands after `using` and in `let`'))}"
-        if each.noun:
-            yield f"### {each.name}"
-        yield from operation_text(each)
+def operation_tables(found: list[Operation]) -> Iterator[str]:
+    for verb, group in groupby(found, key=lambda each: each.verb):
+        yield f"## {verb}"
+        yield sentence(VERBS.get(verb, "makes a model; stands after `using` and in `let`"))
+        rows = (f"| [`{each.name}`]({place(each)}) | {escaped(each.title)} |" for each in group)
+        yield "\n".join(("| | |", "|---|---|", *rows))
+
+
+def operation_document(operation: Operation) -> str:
+    """The page of one operation."""
+    return document(operation.name, operation.title, operation_text(operation))
 
 
 def operation_text(operation: Operation) -> Iterator[str]:
-    yield operation.title
     if operation.text:
         yield operation.text
     if operation.parameters:
@@ -91,12 +113,27 @@ def absent(parameter: Parameter) -> str:
 
 
 def methods_document() -> str:
-    """A section per method of the library."""
+    """A table of the library's methods and a section for each."""
     about = (
         "Published methods and baselines, written in the language; a step calls one by its name: "
         "`| cherry(llama2-7b, keep = 10%)`. `selrun methods NAME` prints the same."
     )
-    return document("Methods", about, (method_section(method) for method in methods()))
+    found = methods()
+    return document("Methods", about, iter((methods_table(found), *map(method_section, found))))
+
+
+def methods_table(found: list[Method]) -> str:
+    """What each method needs, and what it costs as `explain` counts it."""
+    head = ("| method | needs | model passes over the rows |", "|---|---|---|")
+    rows = (f"| [`{m.name}`](#{anchor(m.name)}) | {escaped(needs(m))} | {escaped(cost(m))} |" for m in found)
+    return "\n".join((*head, *rows))
+
+
+def needs(method: Method) -> str:
+    """What a call must give, and which model it takes if none is given."""
+    given = [f"{p.type} `{p.name}`" for p in method.parameters if p.default is None]
+    models = [f"{p.type} `{p.default}`" for p in method.parameters if p.type == "model" and p.default]
+    return ", ".join((*given, *models)) or "nothing"
 
 
 def method_section(method: Method) -> str:

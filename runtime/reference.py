@@ -51,7 +51,7 @@ STAND_INS: Mapping[Any, Any] = {
     float: 0.5,
     Expression: Expression(tree=None, text="x"),
 }
-CLAUSES = {"using": "using", "by": "by", "per": "per", "name": "as"}
+CLAUSES = {"using": "using", "by": "by", "per": "per", "against": "against", "name": "as"}
 """Fields that a clause fills, and the clause."""
 OWN_PLACES: Mapping[tuple[type[Op], str], str] = {
     (core.Load, "source"): "argument",
@@ -287,7 +287,9 @@ def want_words(request: Request) -> str:
     span = getattr(request.want, "span", "")
     shown = " and ".join(request.view.parts)
     forward = " (tokenizer only)" if isinstance(request.want, Tokens) else ""
-    return f"{want}{f' of the {span}' if span else ''} given {shown}{forward}".replace(" of the whole", "")
+    whose = f", of `{request.of.label}`" if request.of else ", after another row" if request.shots else ""
+    text = f"{want}{f' of the {span}' if span else ''} given {shown}{forward}{whose}"
+    return text.replace(" of the whole", "")
 
 
 # Methods

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
 from selrun.runtime.docs import FOLDER, documents
-from selrun.runtime.reference import field_docs, operations
+from selrun.runtime.method_cost import cost
+from selrun.runtime.reference import field_docs, methods, operations
 
 
-@pytest.mark.parametrize("name", ["ops.md", "methods.md", "errors.md"])
-def test_the_documents_are_current(name: str):
-    assert (FOLDER / name).read_text("utf-8") == documents()[name], "run `make docs`"
+def test_the_documents_are_current():
+    written = {str(path.relative_to(FOLDER)): path.read_text("utf-8") for path in FOLDER.rglob("*.md")}
+    current = documents()
+    stale = [name for name, text in current.items() if written.get(name) != text]
+    gone = [name for name in written if name.startswith("ops/") and name not in current]
+    assert (stale, gone) == ([], []), "run `make docs`"
+
+
+def test_every_method_says_what_it_costs():
+    assert {method.name: cost(method) for method in methods() if method.name in ("cherry", "random")} == {
+        "cherry": "1 training, 1 pass of `m`, 2 passes of `warmup(m, 1000, pick = cherry)`",
+        "random": "none",
+    }
 
 
 def test_every_operation_says_what_it_gives():
