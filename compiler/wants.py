@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from .values import Data
+
 Part = Literal["prompt", "response"]
 Span = Literal["prompt", "response", "whole"]
 Pool = Literal["mean", "last", "first", "position"]
@@ -31,6 +33,8 @@ class Template:
     """What stands for the prompt where `View.beside` counts its tokens; the prompt itself where not given."""
     sliced: str | None = None
     """The prompt by whose tokens a joint view finds the response, where that is not the prompt shown."""
+    reply: str | None = None
+    """What stands in the response's place, such as `yes` or `{prompt}`; the row's own response if not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,15 @@ class View:
     parts: tuple[Part, ...] = ("prompt", "response")
     limit: int | None = None
     """At most so many tokens, start token included; the model's context where not given."""
-    seam: Literal["apart", "joint"] = "apart"
+    seam: Literal["apart", "joint", "own", "closed"] = "apart"
     """`joint`: tokenise prompt and response as one text and find the seam by the prompt's own token count,
-    as the published scripts do; a merge across the seam moves it."""
-    start: Literal["always", "tokenizer"] = "always"
-    """`always`: one start token, BOS or else EOS; `tokenizer`: whatever the tokenizer itself adds."""
+    as the published scripts do; a merge across the seam moves it. `own`: the prompt side as one text, or prompt
+    and response as a pair of texts, with the tokenizer's own special tokens; earlier turns stand before the
+    prompt, each on a line of its own. `closed`: the conversation as the model's chat template writes it when the
+    response is over. In both a row that is too long loses the end of its own text and no special token."""
+    start: Literal["always", "tokenizer", "never"] = "always"
+    """`always`: one start token, BOS or else EOS; `tokenizer`: whatever the tokenizer itself adds; `never`:
+    none."""
     beside: int | None = None
     """Of a view without the prompt: the response is cut to `limit - len(prompt tokens) + beside` tokens in
     all, so that it loses the same tokens as beside its prompt. `None` with parts `("response",)` and
@@ -60,6 +68,12 @@ class View:
     """Of a row that is too long, its own text is cut, and what follows it in the template stays."""
     text: tuple[str, ...] | None = None
     """The columns joined by a line break in place of a template; for sentence encoders."""
+    chunk: int | None = None
+    """A longer row is read in pieces of so many tokens, and what is asked is answered for all of them together."""
+    images: str | None = None
+    """The folder in which the row's images lie, for models that look at them."""
+    stripped: bool = False
+    """The row's texts lose the blanks at both their ends."""
 
     def showing(self, *parts: Part) -> View:
         """The same view with other parts."""
@@ -74,11 +88,46 @@ class Logprobs:
     """
 
     span: Span = "response"
+    padded: bool = False
+    """The softmax has one more entry, a padding token whose output embedding is the mean of all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The log-probability of the response of every anchor after the row: `List(Float32)`, nats, summed over tokens.
+
+    One number per row of `anchors`, in their order. The model reads the tokens of the row, the `between` of the
+    anchors' template, and the anchor's tokens in `view` without their start token. An anchor without a response
+    token in its view has null; a row that does not fit into the model's context beside the longest anchor has a
+    problem.
+    """
+
+    anchors: Data
+    view: View
+    padded: bool = False
+    """As of `Logprobs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entropies:
     """Entropy of the distribution that predicts every token of the span: `List(Float32)`, nats."""
+
+    span: Span = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeEntropies:
+    """The same entropies as a part of ln(vocabulary), the greatest there can be: `List(Float32)`, 0 to 1."""
+
+    span: Span = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class TopTwo:
+    """Log-probabilities of the two likeliest tokens in every token's place: `List(Float32)`, two for each.
+
+    They take turns: the likeliest and the second of the first place, then those of the next.
+    """
 
     span: Span = "response"
 
@@ -123,10 +172,26 @@ class Gradient:
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
-    """The number that a classification or regression head gives for the view: `Float32`."""
+class Logits:
+    """What a classification or regression head gives for the view: `List(Float32)`, one number a label.
 
-    head: int | None = None
+    Of a view in chunks: the mean over the chunks, weighted by their tokens.
+    """
+
+    label: int | str | None = None
+    """The label, by its place or name, whose number stands first."""
+    single: bool = False
+    """The head must have one label and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The number that a ranker gives for the view, from all layers of an encoder: `Float32`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The cosine similarity of the view's text and the row's image, the mean over several: `Float32`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +216,19 @@ class Answered:
 
 
 Want: TypeAlias = (
-    Logprobs | Entropies | Hidden | NextToken | Tokens | Gradient | Scalar | Embedding | Generated | Answered
+    Logprobs
+    | Continued
+    | Entropies
+    | RelativeEntropies
+    | TopTwo
+    | Hidden
+    | NextToken
+    | Tokens
+    | Gradient
+    | Logits
+    | Rank
+    | Likeness
+    | Embedding
+    | Generated
+    | Answered
 )

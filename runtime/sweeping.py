@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..compiler.plan import Ask, Sweep
-from ..compiler.wants import Embedding, Entropies, Hidden, Logprobs, NextToken, Scalar, Tokens, View, Want
+from ..compiler.wants import (
+    Continued,
+    Embedding,
+    Entropies,
+    Hidden,
+    Likeness,
+    Logits,
+    Logprobs,
+    NextToken,
+    Rank,
+    RelativeEntropies,
+    Tokens,
+    TopTwo,
+    View,
+    Want,
+)
 from .engine import Engine, run_shards
 from .events import ModelLoaded
 from .passes import PassMeta, canonical, pass_key
@@ -201,9 +216,11 @@ def _patched(values: pl.Series, at: list[int], new: pl.Series) -> pl.Series:
 def dtype_of(want: Want) -> pl.DataType:
     """The type of an answer that no row has."""
     match want:
-        case Logprobs() | Entropies() | NextToken() | Hidden() | Embedding():
+        case Logprobs() | Continued() | Entropies() | RelativeEntropies() | TopTwo():
             return pl.List(pl.Float32)
-        case Scalar():
+        case NextToken() | Hidden() | Embedding() | Logits():
+            return pl.List(pl.Float32)
+        case Rank() | Likeness():
             return pl.Float32()
         case Tokens():
             return pl.UInt32()
