@@ -127,6 +127,7 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     """The tokens that a model reads of every row, at most `context` of them; see `View` for the rules."""
     texts = Texts(tokenizer)
     limit = min(view.limit or UNBOUNDED, context or UNBOUNDED)
+    frame = stripped(frame) if view.stripped else frame
     if view.text is not None:
         return encode_plain(view.text, frame, texts, limit)
     if view.turns == "whole" and "response" in view.parts:
@@ -135,6 +136,13 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     if view.seam == "joint":
         return encode_joint(view, rows, texts, limit)
     return encode_apart(view, rows, texts, limit)
+
+
+def stripped(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows without the blanks at both ends of their texts."""
+    return frame.with_columns(
+        pl.col("@instruction", "@input", "@prompt", "@response", "@system").str.strip_chars()
+    )
 
 
 # Apart: each side tokenised by itself
@@ -163,18 +171,27 @@ def encode_apart(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences
 
 def starting(view: View, texts: Texts, rows: Shown) -> list[int]:
     """The start token before a prompt; a chat template that knows one writes it itself."""
-    if view.start == "tokenizer":
-        return texts.ends[0]
-    if not rows.template.chat:
-        return texts.start
+    if view.start != "always" or not rows.template.chat:
+        return starting_text(view, texts)
     own = texts.tokenizer.bos_token
     first = next((p for p in rows.prompts if p is not None), "")
     return [] if own is None or first.startswith(own) else texts.start
 
 
+def starting_text(view: View, texts: Texts) -> list[int]:
+    """What stands before any text that is no chat."""
+    match view.start:
+        case "always":
+            return texts.start
+        case "tokenizer":
+            return texts.ends[0]
+        case "never":
+            return []
+
+
 def lone_start(view: View, texts: Texts, rows: Shown) -> list[int]:
     """What stands before a response without its prompt: the start token and the template's header."""
-    start = texts.ends[0] if view.start == "tokenizer" else texts.start
+    start = starting_text(view, texts)
     header = rows.template.header
     return start + (texts.encode([header], special=False)[0] if header else [])
 

@@ -129,7 +129,7 @@ class Reading:
     def answer(self, want: Want) -> pl.Series:
         match want:
             case Logprobs():
-                return self.along(self.known[0], want.span)
+                return self.along(self.padded if want.padded else self.known[0], want.span)
             case Entropies():
                 return self.along(self.known[1], want.span)
             case Hidden():
@@ -166,18 +166,29 @@ class Reading:
     @cached_property
     def known(self) -> tuple[np.ndarray, np.ndarray]:
         """Log-probabilities and entropies over `ids`, wherever a want needs them."""
-        wants = [want for want in self.question.wants if isinstance(want, Logprobs | Entropies)]
-        needed = np.logical_or.reduce([self.predicted(want.span) for want in wants])
-        spread = any(isinstance(want, Entropies) for want in wants)
-        at = np.flatnonzero(needed)
+        plain = [want for want in self.question.wants if isinstance(want, Logprobs) and not want.padded]
+        spread = [want for want in self.question.wants if isinstance(want, Entropies)]
+        return self.read((*plain, *spread), entropies=bool(spread))
+
+    @cached_property
+    def padded(self) -> np.ndarray:
+        """Log-probabilities beside a padding token."""
+        wants = [want for want in self.question.wants if isinstance(want, Logprobs) and want.padded]
+        return self.read(wants, padded=True)[0]
+
+    def read(
+        self, wants: Sequence[Logprobs | Entropies], *, entropies: bool = False, padded: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log-probabilities and entropies over `ids`, wherever one of these wants needs them."""
+        at = np.flatnonzero(np.logical_or.reduce([self.predicted(want.span) for want in wants]))
         slot, target = self.before[at], self.ids[at]
         # Rows that share their beginning ask the same there; each question is put once.
         asked, back = np.unique(slot * (1 << 32) + target, return_inverse=True)
         device = self.states[-1].device
         hidden = self.states[-1][torch.from_numpy(asked >> 32).to(device)]
         targets = torch.from_numpy(asked & 0xFFFFFFFF).to(device)
-        found, spreads = logprobs(self.head, hidden, targets, entropies=spread)
-        return self._over(at, found, back), self._over(at, spreads, back) if spread else np.zeros(0)
+        found, spreads = logprobs(self.head, hidden, targets, entropies=entropies, padded=padded)
+        return self._over(at, found, back), self._over(at, spreads, back) if entropies else np.zeros(0)
 
     def _over(self, at: np.ndarray, values: Tensor, back: np.ndarray) -> np.ndarray:
         over = np.full(len(self.ids), np.nan, dtype=np.float32)

@@ -44,16 +44,24 @@ class Head:
             yield part, self.logits(hidden[part])
 
 
-def logprobs(head: Head, hidden: Tensor, targets: Tensor, *, entropies: bool) -> tuple[Tensor, Tensor]:
+def logprobs(
+    head: Head, hidden: Tensor, targets: Tensor, *, entropies: bool = False, padded: bool = False
+) -> tuple[Tensor, Tensor]:
     """The log-probability of each target after its hidden state, and the entropy there where asked for."""
     found, spread = hidden.new_empty(len(hidden), dtype=torch.float32), hidden.new_zeros(0)
     if entropies:
         spread = torch.empty_like(found)
     for part, logits in head.chunks(hidden):
+        logits = with_padding(logits) if padded else logits
         found[part] = -F.cross_entropy(logits, targets[part], reduction="none")
         if entropies:
             spread[part] = entropy(logits)
     return found, spread
+
+
+def with_padding(logits: Tensor) -> Tensor:
+    """The logits and that of a token whose output embedding is the mean of all."""
+    return torch.cat([logits, logits.mean(dim=-1, keepdim=True)], dim=-1)
 
 
 def entropy(logits: Tensor) -> Tensor:
