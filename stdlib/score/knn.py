@@ -1,0 +1,88 @@
+"""Distance to a row's nearest neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from ...compiler.op import Answers, Request, Score
+from ...compiler.templates import ALPACA
+from ...compiler.values import Expression, Model
+from ...compiler.wants import Template
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import points, vectors_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Knn(Score):
+    """How far the row's nearest neighbours among all rows are: high is far from everything else.
+
+    `score knn(6)` is the distance to the 6th nearest other row, the indicator KNN_6 of Instruction-Mining
+    (Cao et al., 2023, arXiv 2307.06290); `score knn(5, mean)` is the mean distance to the first five, as
+    OpenDataArena's KNNScorer. Every pair of rows is compared, exactly; memory grows with the rows alone.
+    """
+
+    noun = "knn"
+    positional = ("k", "take")
+    rowwise = False
+    paper = "https://arxiv.org/abs/2307.06290"
+    default_model = "minilm"
+    range = "0 (as many equal rows) and above; at most 2 between vectors of length 1"
+    missing = "rows without a vector"
+    example = 'load "examples/tasks.jsonl" | score knn(6) using nano | top 5 by knn'
+
+    k: int = Field(6, ge=1)
+    """Which neighbour, or how many of them."""
+    take: Literal["last", "mean"] = "last"
+    """The distance to the k-th neighbour, or the mean of the distances to the first k."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    by: Expression | None = None
+    """A column of vectors in place of a model's."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """`cosine` is one minus the similarity."""
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of the row the model reads."""
+    template: Template = ALPACA
+    """How a language model is shown the row."""
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Knn:
+        if self.using is None and self.by is None:
+            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
+        return self
+
+    def requests(self) -> dict[str, Request]:
+        if self.by is not None or self.using is None:
+            return {}
+        return {"vector": vectors_of(self.using, self.of, self.template)}
+
+    def reduce(self, known: Answers) -> pl.Series:
+        import numpy as np
+        import polars as pl
+        from sklearn.neighbors import NearestNeighbors
+
+        placed = points(known.evaluate(self.by) if self.by is not None else known["vector"])
+        if self.metric == "cosine":
+            placed = directions(placed)
+        if len(placed) <= self.k:
+            raise _too_few(self.k, len(placed), known.rows.height)
+        near = NearestNeighbors(n_neighbors=self.k, algorithm="brute").fit(placed.vectors).kneighbors()[0]
+        if self.metric == "cosine":
+            near = near**2 / 2
+        scores = np.full(known.rows.height, np.nan)
+        scores[placed.rows] = near.mean(axis=1) if self.take == "mean" else near[:, -1]
+        return pl.Series(scores).fill_nan(None)
+
+
+def _too_few(k: int, placed: int, rows: int) -> DataError:
+    counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
+    return DataError(
+        "E555",
+        f"{k:,} neighbours of each row need {k + 1:,} rows, and there are {counted}",
+        help=f"ask for fewer neighbours, such as `knn({max(1, placed // 2)})`",
+    )

@@ -1,0 +1,90 @@
+"""How new a row is among the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from ...compiler.op import Answers, Request, Score
+from ...compiler.templates import ALPACA
+from ...compiler.values import Expression, Model
+from ...compiler.wants import Template
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import points, vectors_of
+from ..evaluate.novelty import Weighing, different, novelties
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Novelsum(Score):
+    """How far the row is from the others, above all from near ones and from those in dense places.
+
+    The weighted mean over all other rows j of `density(j)^p · cosine distance`, the neighbour of rank r by
+    distance weighing `1 / r^q` (Yang et al., 2025, arXiv 2502.17184, as a mean and not a sum);
+    the mean over the rows is the set's NovelSum, which `evaluate diversity` reports. The density of a row
+    is one over the mean squared distance to its nearest different rows. Every pair of rows is compared.
+
+    `faithful = true`: as the authors' script, which multiplies by the density of the row itself and counts
+    the row as its own first neighbour; the default takes the neighbours' densities, as the paper writes, and
+    leaves the row itself out.
+    """
+
+    noun = "novelsum"
+    positional = ("neighbours",)
+    rowwise = False
+    paper = "https://arxiv.org/abs/2502.17184"
+    default_model = "minilm"
+    range = "0 and above"
+    missing = "rows without a vector, or with one of length 0"
+    example = 'load "examples/tasks.jsonl" | score novelsum using nano | top 5 by novelsum'
+
+    neighbours: int = Field(10, ge=1)
+    """The density of a row is taken over so many neighbours."""
+    density: float = Field(0.5, ge=0)
+    """The exponent p of the density; 0 leaves density out."""
+    nearness: float = Field(1.0, ge=0)
+    """The exponent q of the rank; 0 counts near and far rows alike."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    by: Expression | None = None
+    """A column of vectors in place of a model's."""
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of the row the model reads."""
+    template: Template = ALPACA
+    """How a language model is shown the row."""
+    faithful: bool = False
+    """Weigh by the row's own density and count the row among its neighbours, as the authors' script does."""
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Novelsum:
+        if self.using is None and self.by is None:
+            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
+        return self
+
+    def requests(self) -> dict[str, Request]:
+        if self.by is not None or self.using is None:
+            return {}
+        return {"vector": vectors_of(self.using, self.of, self.template)}
+
+    def reduce(self, known: Answers) -> pl.Series:
+        import numpy as np
+        import polars as pl
+
+        placed = directions(points(known.evaluate(self.by) if self.by is not None else known["vector"]))
+        if (distinct := len(different(placed.vectors))) <= self.neighbours:
+            raise self._too_few(distinct)
+        weighing = Weighing(self.neighbours, self.density, self.nearness, self.faithful)
+        scores = np.full(known.rows.height, np.nan)
+        scores[placed.rows] = novelties(placed.vectors, placed.vectors, weighing)
+        return pl.Series(scores).fill_nan(None)
+
+    def _too_few(self, distinct: int) -> DataError:
+        return DataError(
+            "E555",
+            f"densities over {self.neighbours:,} neighbours need {self.neighbours + 1:,} different vectors, "
+            f"and there are {distinct:,}",
+            help=f"ask for fewer neighbours, such as `novelsum({max(1, distinct // 2)})`",
+        )
