@@ -119,7 +119,7 @@ def _blocks(
         for pack in packs(sequences, left, asked.fed, budget, share=asked.share):
             block = _block(asked, pack)
             if block is None:
-                budget = _halved(budget, pack)
+                budget = halved(budget, pack.tokens, len(pack.rows))
                 break
             done.append(pack.rows)
             yield block
@@ -142,10 +142,11 @@ def _block(asked: Asked, pack: Pack) -> Block | None:
     return None
 
 
-def _halved(budget: int, pack: Pack) -> int:
-    if len(pack.rows) == 1:
+def halved(budget: int, tokens: int, rows: int) -> int:
+    """Half of what did not fit. Raises ModelError E441 where that was one row."""
+    if rows == 1:
         raise ModelError(
-            "E441", f"a row of {pack.tokens:,} tokens does not fit into memory",
+            "E441", f"a row of {tokens:,} tokens does not fit into memory",
             help=("allow shorter rows with `max_tokens`", "or use a device with more memory: `--device cuda`"),
         )  # fmt: skip
-    return max(1, min(budget, pack.tokens) // 2)
+    return max(1, min(budget, tokens) // 2)

@@ -1,0 +1,240 @@
+"""How likely a set of anchors is after each row: the row is laid once, and every anchor behind it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from ...compiler.wants import Continued, View
+from ...errors import ModelError
+from ..tokens import Texts, encode
+from .answers import lists
+from .body import Body, prepared
+from .head import logprobs
+from .memory import ran_out, token_budget_from_memory
+from .packing import Pack, Segment
+from .sweep import Block, halved
+
+if TYPE_CHECKING:
+    from ..models import LoadedModel
+    from ..tokens import Sequences
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What may follow a row, up to the last token of its response."""
+
+    place: int
+    """Its position among all anchors."""
+    ids: np.ndarray
+    said: np.ndarray
+    """Which of the ids are response, as positions; at least one."""
+
+    @property
+    def fed(self) -> int:
+        """How many of its tokens the model reads: all but the last."""
+        return len(self.ids) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """The anchors that have a response, long ones first, so that neighbours are about equally long."""
+
+    count: int
+    """How many there are, those without a response included."""
+    usable: tuple[Anchor, ...]
+
+    @property
+    def longest(self) -> int:
+        return len(self.usable[0].ids) if self.usable else 0
+
+    @property
+    def tokens(self) -> int:
+        """What the model reads of all of them, after each row."""
+        return sum(anchor.fed for anchor in self.usable)
+
+
+def anchors_of(want: Continued, frame: pl.DataFrame, tokenizer: Any, context: int | None) -> Anchors:
+    """The tokens of the anchors, the start token replaced by what stands between two exchanges.
+
+    Raises ModelError E563 where the longest leaves no room for a row.
+    """
+    sequences = encode(want.view, frame, tokenizer, context)
+    start, between = _edges(want.view, Texts(tokenizer))
+    found = [
+        _anchor(place, sequences, start, between)
+        for place in range(len(sequences))
+        if sequences.response[sequences.offsets[place] : sequences.offsets[place + 1]].any()
+    ]
+    anchors = Anchors(len(sequences), tuple(sorted(found, key=lambda anchor: -anchor.fed)))
+    if context is not None and anchors.longest >= context:
+        raise ModelError(
+            "E563",
+            f"an anchor of {anchors.longest:,} tokens leaves no room for a row in a context of {context:,}",
+            help=f"cut the anchors: `with max_tokens = {max(context // 2, 1)}`",
+        )
+    return anchors
+
+
+def _edges(view: View, texts: Texts) -> tuple[list[int], list[int]]:
+    """The start tokens of the view, and what stands in their place after a row."""
+    start = {"always": texts.start, "tokenizer": texts.ends[0], "never": []}[view.start]
+    between = view.template.between
+    return start, texts.continued([between])[0] if between else []
+
+
+def _anchor(place: int, sequences: Sequences, start: list[int], between: list[int]) -> Anchor:
+    part = slice(*sequences.offsets[place : place + 2])
+    ids, said = sequences.ids[part], np.flatnonzero(sequences.response[part])
+    skip = len(start) if ids[: len(start)].tolist() == start else 0
+    kept = np.concatenate([between, ids[skip : said[-1] + 1]]).astype(np.int64)
+    return Anchor(place, kept, said - skip + len(between))
+
+
+def too_long(sequences: Sequences, anchors: Anchors, context: int | None) -> np.ndarray:
+    """Whether a row does not fit into the context beside the longest anchor."""
+    return sequences.lengths > (context or np.inf) - anchors.longest
+
+
+def continued(
+    model: LoadedModel,
+    sequences: Sequences,
+    rows: np.ndarray,
+    want: Continued,
+    anchors: Anchors,
+    *,
+    token_budget: int | None = None,
+) -> Block:
+    """The answers for these rows. In float32 a sum differs by less than 1e-5 of itself from that of a row and an
+    anchor run alone. Where memory runs out, the token budget is halved. Raises ModelError E441.
+    """
+    started = time.perf_counter()
+    found = np.full((len(rows), anchors.count), np.nan, dtype=np.float32)
+    run = Run(prepared(model), sequences, rows, anchors, want.padded, found)
+    budget = token_budget or token_budget_from_memory(model)
+    tokens = 0
+    while run.left:
+        part = run.fitting(budget)
+        laid = lay(sequences, rows, part)
+        if run.answer(part, laid):
+            tokens += run.read(laid)
+        else:
+            budget = halved(budget, run.read(laid), len(part))
+    sums = lists(found.reshape(-1), np.full(len(rows), anchors.count)).list.eval(pl.element().fill_nan(None))
+    return Block(rows, {want: sums}, tokens, time.perf_counter() - started)
+
+
+Pair = tuple[int, Anchor]
+"""A row, by its place among those asked, and an anchor to be read after it."""
+
+
+@dataclass
+class Run:
+    """Rows and anchors under way through a model."""
+
+    body: Body
+    sequences: Sequences
+    rows: np.ndarray
+    anchors: Anchors
+    padded: bool
+    found: np.ndarray
+    """`[rows, anchors]`, filled pack by pack."""
+    left: list[Pair] = field(init=False)
+    """What is still to be read, the last first."""
+
+    def __post_init__(self) -> None:
+        longest_first = np.argsort(-self.sequences.lengths[self.rows], kind="stable")
+        pairs = [(row, anchor) for row in longest_first.tolist() for anchor in self.anchors.usable]
+        self.left = pairs[::-1]
+
+    def length(self, row: int) -> int:
+        return int(self.sequences.lengths[self.rows[row]])
+
+    def fitting(self, budget: int) -> list[Pair]:
+        """The next pairs that fit into the budget; a row that does not begin the pack fits whole or not at all."""
+        taken: list[Pair] = []
+        total = 0
+        for pair in reversed(self.left):
+            total += self.added(pair, taken[-1] if taken else None)
+            if taken and total > budget:
+                return whole(taken, pair[0])
+            taken.append(pair)
+        return taken
+
+    def added(self, pair: Pair, before: Pair | None) -> int:
+        """Tokens that a pair adds to a pack: a row that is laid already is not laid again."""
+        row, anchor = pair
+        shared = self.body.packed and before is not None and before[0] == row
+        return max(anchor.fed, 1) + (0 if shared else self.length(row))
+
+    def read(self, laid: Pack) -> int:
+        """How many tokens the model reads of a pack."""
+        return laid.tokens if self.body.packed else sum(map(len, laid.slots))
+
+    def answer(self, part: list[Pair], laid: Pack) -> bool:
+        """Reads the pairs and takes them off the list; false where memory ran out."""
+        try:
+            with torch.inference_mode():
+                sums = self.sums(laid, part)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+            return False
+        for (row, anchor), value in zip(part, sums, strict=True):
+            self.found[row, anchor.place] = value
+        del self.left[-len(part) :]
+        return True
+
+    def sums(self, laid: Pack, part: list[Pair]) -> np.ndarray:
+        """The summed log-probability of each pair's response."""
+        if self.body.packed:
+            states, _ = self.body.run(replace(laid, slots=()), frozenset({-1}))
+            slots = laid.slots
+        else:
+            states, moved = self.body.run(laid, frozenset({-1}))
+            slots = tuple(slot.cpu().numpy() for slot in moved)
+        asked = [slot[self.length(row) + a.said - 1] for slot, (row, a) in zip(slots, part, strict=True)]
+        targets = np.concatenate([anchor.ids[anchor.said] for _, anchor in part])
+        hidden = states[-1][torch.from_numpy(np.concatenate(asked)).to(self.body.device)]
+        values, _ = logprobs(
+            self.body.head, hidden, torch.from_numpy(targets).to(self.body.device), padded=self.padded
+        )
+        ends = np.cumsum([len(anchor.said) for _, anchor in part])
+        return np.add.reduceat(values.double().cpu().numpy(), np.concatenate([[0], ends[:-1]]))
+
+
+def whole(taken: list[Pair], following: int) -> list[Pair]:
+    """The pairs without those of a row that goes on in the next pack, unless it is the only one."""
+    if taken[0][0] == following:
+        return taken
+    return [pair for pair in taken if pair[0] != following]
+
+
+def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair]) -> Pack:
+    """Every row once, and its anchors behind it, each of which sees the row and itself."""
+    ids: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
+    slots: list[np.ndarray] = []
+    segments: list[Segment] = []
+    at, parent, laid = 0, Segment(0, 0), -1
+    for row, anchor in part:
+        if row != laid:
+            own = sequences.ids[slice(*sequences.offsets[rows[row] : rows[row] + 2])]
+            parent, laid = Segment(at, len(own)), row
+            ids.append(own)
+            positions.append(np.arange(len(own)))
+            segments.append(parent)
+            at += len(own)
+        ids.append(anchor.ids[:-1])
+        positions.append(np.arange(parent.length, parent.length + anchor.fed))
+        slots.append(np.concatenate([np.arange(parent.start, parent.start + parent.length), np.arange(at, at + anchor.fed)]))
+        segments += [Segment(at, anchor.fed, parent.start, parent.length)] if anchor.fed else []
+        at += anchor.fed
+    return Pack(
+        rows, np.concatenate(ids).astype(np.int64), np.concatenate(positions), tuple(slots), tuple(segments)
+    )
