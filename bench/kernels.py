@@ -16,6 +16,7 @@ import polars as pl
 from selrun.compiler.values import Model
 from selrun.runtime.answers import KnownAnswers
 from selrun.stdlib.cluster.kmeans import Kmeans
+from selrun.stdlib.cluster.minibatch import Minibatch
 from selrun.stdlib.select.farthest import farthest_first
 from selrun.stdlib.select.repr import unlike
 
@@ -112,12 +113,10 @@ def sieve_one_by_one(vectors: np.ndarray, keep: int) -> list[int]:
 
 
 def show_clusters(name: str, vectors: np.ndarray, repeats: int) -> None:
-    """Prints the times of both engines of k-means and how much worse the quick one fits."""
+    """Prints the times of both forms of k-means and how much worse the quick one fits."""
     column = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))
     known = KnownAnswers(pl.DataFrame({"row": range(len(vectors))}), 0, lambda _: column)
-    exact, quick = (
-        Kmeans(k=CLUSTERS, using=Model(key="any"), engine=engine) for engine in ("lloyd", "minibatch")
-    )
+    exact, quick = (kind(k=CLUSTERS, using=Model(key="any")) for kind in (Kmeans, Minibatch))
     times: list[list[float]] = [[], []]
     for _ in range(repeats):
         (labels, before), (rough, after) = (
@@ -127,7 +126,7 @@ def show_clusters(name: str, vectors: np.ndarray, repeats: int) -> None:
         times[1].append(after)
     worse = inertia(vectors, rough) / inertia(vectors, labels)
     slow, fast = map(statistics.median, times)
-    told = f"lloyd against minibatch; distances {worse - 1:+.1%}"
+    told = f"kmeans against minibatch; distances {worse - 1:+.1%}"
     print(f"{name:44}{slow:10.3f}{fast:10.3f}{slow / fast:8.1f}x  {told}", flush=True)
 
 

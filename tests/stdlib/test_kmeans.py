@@ -17,9 +17,8 @@ def labels(vectors: np.ndarray, k: int, **fields) -> list[int | None]:
     return op.reduce(given({"vector": pl.Series(vectors)}, n=range(len(vectors)))).to_list()
 
 
-@pytest.mark.parametrize("engine", ["lloyd", "minibatch"])
-def test_near_rows_share_a_label(engine: str):
-    a, b, c, d = labels(TWO_HEAPS, 2, engine=engine)
+def test_near_rows_share_a_label():
+    a, b, c, d = labels(TWO_HEAPS, 2)
     assert (a, c) == (b, d)
     assert {a, c} == {0, 1}
 

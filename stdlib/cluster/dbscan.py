@@ -1,0 +1,72 @@
+"""Clusters where rows lie densely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from ...compiler.op import Answers
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import Points
+from .grouping import Grouping
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PAIRS = 150_000_000
+"""So many pairs of neighbours are held at once, in about 2 GB."""
+PROBED = 1000
+"""Of so many rows the neighbours are counted beforehand."""
+
+
+class Dbscan(Grouping):
+    """The number of the dense region that the row lies in; null for noise and for rows without a vector.
+
+    As scikit-learn's `DBSCAN` (Ester et al., 1996): a row with `least` rows within `distance`, itself included, is
+    in the cluster of all such rows that it reaches, and a row near one of those is in its cluster too. A row near
+    none is noise: its label is null, as that of a row in no cluster, so that a choice spread over the
+    clusters does not take it; with `least = 1` nothing is noise. InsTag joins its tags so, at a cosine distance of 0.05
+    (arXiv 2308.07074).
+    """
+
+    noun = "dbscan"
+    positional = ("distance", "least")
+    paper = "https://arxiv.org/abs/2308.07074"
+    default_model = "minilm"
+    example = 'load "examples/tasks.jsonl" | cluster dbscan(0.2, 2) using nano as region | filter region == 0'
+
+    distance: float = Field(gt=0)
+    """How far a neighbour is at most."""
+    least: int = Field(5, ge=1)
+    """How many rows within the distance make a row the core of a cluster."""
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    """`cosine` is one minus the similarity."""
+
+    def placed(self, known: Answers) -> Points:
+        found = super().placed(known)
+        return directions(found) if self.metric == "cosine" else found
+
+    def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
+        from sklearn.cluster import DBSCAN
+
+        self._refuse_too_many_pairs(vectors)
+        return DBSCAN(eps=self.distance, min_samples=self.least, metric=self.metric).fit_predict(vectors)
+
+    def _refuse_too_many_pairs(self, vectors: np.ndarray) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        if len(vectors) ** 2 <= PAIRS:
+            return
+        probe = vectors[:: len(vectors) // PROBED]
+        near = NearestNeighbors(radius=self.distance, metric=self.metric, algorithm="brute").fit(vectors)
+        found = sum(len(row) for row in near.radius_neighbors(probe, return_distance=False))
+        pairs = found * len(vectors) // len(probe)
+        if pairs > PAIRS:
+            raise DataError(
+                "E551",
+                f"about {pairs:,} pairs of {len(vectors):,} rows are within {self.distance:g}, "
+                f"and dbscan holds {PAIRS:,}",
+                help=f"ask for a smaller distance, such as `dbscan({self.distance / 2:g})`, or use `minibatch`",
+            )

@@ -1,0 +1,83 @@
+"""What all clusterers of vectors have in common."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from ...compiler.op import Answers, Cluster
+from ...compiler.values import Expression
+from ...errors import DataError
+from ..embed.placing import Placing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+NOISE = -1
+"""What stands for no cluster among the labels, as in scikit-learn."""
+
+
+class Grouping(Placing, Cluster):
+    """A clusterer of vectors: it labels the rows that have one; the others are in no cluster."""
+
+    by: Expression | None = None
+    """A column of vectors in place of a model's."""
+
+    def reduce(self, known: Answers) -> pl.Series:
+        import numpy as np
+        import polars as pl
+
+        placed = self.placed(known)
+        labels = np.full(known.rows.height, NOISE, dtype=np.int32)
+        labels[placed.rows] = self.labels(placed.vectors, known.rows.height)
+        found = pl.lit(pl.Series(labels))
+        return pl.select(pl.when(found != NOISE).then(found)).to_series()
+
+    def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
+        """A label for each vector, `NOISE` for those in no cluster; `rows` counts those without one too."""
+        raise NotImplementedError(f"{type(self).__name__} does not label its vectors")
+
+
+class Parting(Grouping):
+    """A clusterer that is told how many clusters there are."""
+
+    positional = ("k",)
+    random = True
+
+    k: int = Field(ge=1)
+    """How many clusters."""
+    seed: int = 0
+
+    def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
+        if len(vectors) < self.k:
+            raise too_few(f"{self.noun}({{}})", self.k, len(vectors), rows)
+        labels = self.parts(vectors)
+        self._tell_of_empty_clusters(labels, vectors)
+        return labels
+
+    def parts(self, vectors: np.ndarray) -> np.ndarray:
+        """The number of the cluster of each vector; there are at least `k` vectors."""
+        raise NotImplementedError(f"{type(self).__name__} does not part its vectors")
+
+    def _tell_of_empty_clusters(self, labels: np.ndarray, vectors: np.ndarray) -> None:
+        import numpy as np
+
+        used = len(np.unique(labels))
+        if used == self.k:
+            return
+        few = len(np.unique(vectors, axis=0)) < self.k
+        why = ": there are fewer distinct vectors than clusters" if few else "; the others are empty"
+        warnings.warn(f"{self.noun}({self.k}) found only {used} clusters{why}", stacklevel=2)
+
+
+def too_few(call: str, wanted: int, placed: int, rows: int) -> DataError:
+    """The error of fewer rows than clusters; `call` is the operation with `{}` in place of their number."""
+    counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
+    return DataError(
+        "E520",
+        f"{call.format(wanted)} needs {wanted:,} rows, and there are {counted}",
+        help=f"ask for fewer clusters, such as `{call.format(max(1, placed // 10))}`",
+    )

@@ -1,0 +1,54 @@
+"""What operations on the vectors of rows have in common: where the vectors come from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from ...compiler.op import Answers, Op, Request
+from ...compiler.templates import ALPACA
+from ...compiler.values import Expression, Model
+from ...compiler.wants import Template
+from .vectors import Points, points, vectors_of
+
+
+class Placing(Op):
+    """An operation that looks at a vector for every row."""
+
+    column: ClassVar[str] = "by"
+    """The field that names a column of vectors."""
+
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of the row the model reads."""
+    template: Template = ALPACA
+    """How a language model is shown the row."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return fields if fields.get(cls.column) is None else {**fields, "using": None}
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Placing:
+        if self.using is None and self.given_vectors is None:
+            word = "`by`" if self.column == "by" else f"`{self.column} =`"
+            raise ValueError(f"needs vectors: add `using` and a model, or {word} and a column of vectors")
+        return self
+
+    @property
+    def given_vectors(self) -> Expression | None:
+        """The column of vectors that the recipe names."""
+        return getattr(self, self.column)
+
+    def requests(self) -> dict[str, Request]:
+        if self.given_vectors is not None or self.using is None:
+            return {}
+        return {"vector": vectors_of(self.using, self.of, self.template)}
+
+    def placed(self, known: Answers) -> Points:
+        """The rows that have a vector of finite numbers."""
+        column = self.given_vectors
+        return points(known["vector"] if column is None else known.evaluate(column))
