@@ -9,7 +9,18 @@ from typing import Any, Literal
 from .cost import Estimate, Rows, rows_after, total
 from .graph import Graph, Node
 from .plan import Ask, Fit, Plan, Scan, Sweep, Task
-from .wants import Embedding, Entropies, Hidden, Logprobs, NextToken, Tokens, Want
+from .wants import (
+    Continued,
+    Embedding,
+    Entropies,
+    Hidden,
+    Logprobs,
+    NextToken,
+    RelativeEntropies,
+    Tokens,
+    TopTwo,
+    Want,
+)
 
 Stage = Literal["recipe", "graph", "rules", "plan"]
 Estimates = Mapping[str, Estimate]
@@ -160,8 +171,14 @@ def want_text(want: Want) -> str:
     match want:
         case Logprobs(span=span):
             return f"log-probabilities of the {_span(span)}"
+        case Continued(anchors=anchors):
+            return f"log-probabilities of the responses of `{anchors.label}` after each row"
         case Entropies(span=span):
             return f"entropies over the {_span(span)}"
+        case RelativeEntropies(span=span):
+            return f"entropies over the {_span(span)} as parts of ln(vocabulary)"
+        case TopTwo(span=span):
+            return f"the two likeliest tokens over the {_span(span)}"
         case Hidden(layer=layer, pool=pool, span=span):
             return f"{pool} of layer {layer} over the {_span(span)}"
         case NextToken(candidates=candidates):

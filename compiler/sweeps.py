@@ -15,7 +15,7 @@ from .graph import Graph
 from .op import Request
 from .plan import Ask, Sweep
 from .rewrite import Trace
-from .wants import Entropies, Hidden, Logprobs, View, Want
+from .wants import Entropies, Hidden, Logprobs, RelativeEntropies, TopTwo, View, Want
 
 FUSE, FOLD = "fuse", "fold prefixes"
 
@@ -161,7 +161,7 @@ def _is_prefix(host: View, view: View) -> bool:
 def prefix_want(want: Want) -> Want | None:
     """The same want as it is read from a longer pass: of the prompt's tokens instead of the whole."""
     match want:
-        case Logprobs() | Entropies() if want.span in ("prompt", "whole"):
+        case Logprobs() | Entropies() | RelativeEntropies() | TopTwo() if want.span in ("prompt", "whole"):
             return replace(want, span="prompt")
         case Hidden() if want.span in ("prompt", "whole"):
             return replace(want, span="prompt")

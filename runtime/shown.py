@@ -13,7 +13,7 @@ import polars as pl
 from ..compiler.wants import Template
 from ..errors import ModelError
 
-SLOT = re.compile(r"\{(instruction|input|prompt)\}")
+SLOT = re.compile(r"\{(instruction|input|prompt|response)\}")
 REWRITTEN = "the chat template writes earlier turns otherwise than they were said"
 
 Parts = list[tuple[str, bool]]
@@ -59,7 +59,8 @@ class Shown:
 
     @cached_property
     def responses(self) -> list[str | None]:
-        return self.frame["@response"].to_list()
+        reply = self.template.reply
+        return self.frame["@response"].to_list() if reply is None else self.rendered(reply, reply)
 
     def rendered(self, with_input: str, without_input: str) -> list[str | None]:
         """The template filled in one go, so that braces in the rows stay as they are."""
@@ -106,11 +107,12 @@ class Shown:
         turns += [{"role": turn["role"], "content": turn["content"] or ""} for turn in history or ()]
         return [*turns, {"role": "user", "content": prompt}]
 
-    def chat(self, row: int, turns: Messages) -> str | None:
+    def chat(self, row: int, turns: Messages, *, prompting: bool = True) -> str | None:
+        """The turns in the chat template, ready for the next response or closed."""
         from jinja2 import TemplateError
 
         try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=prompting)
         except (TemplateError, TypeError, ValueError, KeyError) as error:
             self.refused[row] = f"the chat template refuses the row: {error}"
             return None
