@@ -78,6 +78,17 @@ class Graph:
         graph.add_edges_from((need, key) for key, node in self.nodes.items() for need in node.needs)
         return graph
 
+    def needed(self) -> Graph:
+        """The graph without the nodes that no output comes from, such as those of a method nobody called."""
+        reached: set[str] = set()
+        waiting = [output.key for output in self.outputs]
+        while waiting:
+            key = waiting.pop()
+            if key not in reached:
+                reached.add(key)
+                waiting += self.nodes[key].needs
+        return Graph({key: node for key, node in self.nodes.items() if key in reached}, self.outputs)
+
     def consumers(self, key: str) -> list[str]:
         """The keys of the nodes that read from this one."""
         return [other for other, node in self.nodes.items() if key in node.needs]

@@ -66,7 +66,7 @@ def resolve(
     resolver = Resolver(facts, seed, known or catalogue())
     for source in sources:
         resolver.recipe(source)
-    graph = Graph(resolver.nodes, tuple(resolver.outputs))
+    graph = Graph(resolver.nodes, tuple(resolver.outputs)).needed()
     unique = {(d.code, d.labels[0].span.start, d.headline): d for d in resolver.diagnostics}
     return Resolved(graph, tuple(unique.values()), resolver.parameters)
 
@@ -89,6 +89,8 @@ class Resolver:
         self.diagnostics: list[Diagnostic] = []
         self.parameters: dict[str, str] = {}
         self.calls: list[str] = []
+        self.bodies = 0
+        """How deep in the bodies of methods that are checked without being called."""
         self.resolved_steps = 0
         self.named: dict[int, tuple[Bound, Flow]] = {}
         self.following: list[str] = []
@@ -196,12 +198,15 @@ class Resolver:
                 parameter.type.text,
                 parameter.name.span,
             )
-        if all(p.default is not None or p.type.text not in ("model", "data", "list") for p in method.params):
-            self.calls.append(method.name.text)
-            try:
-                self.chain(method.body, inside, self.input(Flow(None, Schema())))
-            finally:
-                self.calls.pop()
+        if any(p.default is None and p.type.text == "list" for p in method.params):
+            return
+        self.calls.append(method.name.text)
+        self.bodies += 1
+        try:
+            self.chain(method.body, inside, self.input(Flow(None, Schema())))
+        finally:
+            self.bodies -= 1
+            self.calls.pop()
 
     def repeat(self, repeat: tree.Repeat, scope: Scope, source: Source) -> None:
         """The body, so many times; a `let` in it may rebind a name of the enclosing block."""
@@ -469,12 +474,18 @@ class Resolver:
         )
 
     def pretrained(self, target: str, label: str, span: tree.Span) -> Model:
-        answer = self.facts.ask(CardOf(target))
+        # The body of a method that nobody called yet needs no model.
+        answer = None if self.bodies else self.facts.ask(CardOf(target))
         if isinstance(answer, Unavailable):
             raise problem(answer.code, answer.headline, span, "this model", help=answer.help)
         node = Node(core.Pretrained(target=target), (), None, label, span)
         self.nodes.setdefault(node.key, node)
-        return Model(key=node.key, label=label, kind=getattr(answer, "kind", "unknown"))
+        return Model(
+            key=node.key,
+            label=label,
+            kind=getattr(answer, "kind", "unknown"),
+            chat=getattr(answer, "chat", False),
+        )
 
     def made_model(self, call: tree.Call, scope: Scope, flow: Flow) -> Model:
         """A model that an operation makes, such as `warmup(m, 5%)`."""
@@ -494,7 +505,9 @@ class Resolver:
             flow = replace(flow, key=data.key)
         base = next((r for r in op.references() if isinstance(r, Model)), None)
         key = self.add(op, flow, None, _shown(call), call.span)
-        return Model(key=key, label=_shown(call), kind=base.kind if base else "unknown")
+        if base is None:
+            return Model(key=key, label=_shown(call))
+        return Model(key=key, label=_shown(call), kind=base.kind, chat=base.chat)
 
     def place(self, scope: Scope, flow: Flow, what: str) -> Place:
         return Place(scope, flow, self, what)
@@ -636,7 +649,7 @@ def _stand_in(parameter: tree.Param) -> tree.Expr:
     match parameter.type.text:
         case "share":
             return tree.Quantity(Decimal("5"), "%", "5%", span=span)
-        case "text":
+        case "text" | "data" | "model":
             return tree.Text("", False, span=span)
         case "bool":
             return tree.Bool(True, span=span)

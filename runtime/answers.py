@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -24,6 +24,8 @@ class KnownAnswers:
     seed: int
     read: Callable[[str], pl.Series]
     other: Callable[[Data], pl.DataFrame] = _none_given
+    elsewhere: frozenset[str] = frozenset()
+    """The requests whose answers are about another dataset."""
 
     def __getitem__(self, request: str) -> pl.Series:
         return self.read(request)
@@ -33,6 +35,14 @@ class KnownAnswers:
 
     def column(self, name: str) -> pl.Series:
         return self.rows[physical(name)]
+
+    def part(self, start: int, stop: int) -> KnownAnswers:
+        """The same for the rows from `start` to before `stop`."""
+
+        def read(name: str) -> pl.Series:
+            return self.read(name) if name in self.elsewhere else self.read(name)[start:stop]
+
+        return replace(self, rows=self.rows[start:stop], read=read)
 
     def evaluate(self, expression: Expression) -> pl.Series:
         return evaluated(self.rows, expression)

@@ -18,8 +18,10 @@ from ..compiler import core
 from ..compiler.graph import Node
 from ..compiler.op import Adds, Cluster, Picked, Request, Select, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
+from ..compiler.values import Data
 from ..errors import DataError, SelrunError
 from .answers import KnownAnswers, evaluated, seed_of
+from .culprit import OWN_ERRORS, failing_row
 from .engine import Engine
 from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, Warned
 from .fitting import fit
@@ -245,26 +247,33 @@ class Execution:
     def computed(self, node: Node, frame: pl.DataFrame) -> pl.Series:
         """The column of an operation; what the operation raises names it."""
         assert isinstance(node.op, Adds)
-        with self.working(node):
+        with self.working(node, frame):
             column = self.column(node, frame)
             if len(column) != frame.height:
                 raise ValueError(f"it gave {len(column)} values for {frame.height} rows")
         return column
 
     @contextmanager
-    def working(self, node: Node) -> Iterator[None]:
-        """What the operation raises names it, and what it warns of is told."""
+    def working(self, node: Node, frame: pl.DataFrame | None = None) -> Iterator[None]:
+        """What the operation raises names it and the row, and what it warns of is told."""
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", UserWarning)
             try:
                 yield
             except SelrunError:
                 raise
-            except (ValueError, TypeError, KeyError, ArithmeticError, pl.exceptions.PolarsError) as error:
-                raise _op_failed(node, error) from error
+            except OWN_ERRORS as error:
+                raise _op_failed(node, error, self.culprit(node, frame)) from error
         for warning in told:
             if warning.category is UserWarning:
                 self.warn("W520", f"`{node.title}`: {warning.message}")
+
+    def culprit(self, node: Node, frame: pl.DataFrame | None) -> str | None:
+        """The id of the row that the operation of a node fails on, where it is one row."""
+        if frame is None or not isinstance(node.op, Adds):
+            return None
+        row = failing_row(node.op, self.answers(node, frame))
+        return None if row is None else frame["@id"][row]
 
     def column(self, node: Node, frame: pl.DataFrame) -> pl.Series:
         """What the operation computes; clusters also of the last time."""
@@ -335,7 +344,11 @@ class Execution:
         def read(name: str) -> pl.Series:
             return self.answer(requests[name], self.keys(node, requests[name], frame))
 
-        return KnownAnswers(frame, seed_of(node.op), cache(read), lambda data: self.frames[data.key])
+        elsewhere = frozenset(name for name, request in requests.items() if request.of is not None)
+        datasets = {
+            data.key: self.frames[data.key] for data in node.op.references() if isinstance(data, Data)
+        }
+        return KnownAnswers(frame, seed_of(node.op), cache(read), lambda data: datasets[data.key], elsewhere)
 
     def keys(self, node: Node, request: Request, frame: pl.DataFrame) -> pl.Series:
         """The keys of the rows that a request of a node is about, as they were shown."""
@@ -492,11 +505,12 @@ def _marks(frame: pl.DataFrame, picked: Picked) -> pl.DataFrame | None:
     return frame.select("@id").with_columns(series.alias(name) for name, series in picked.marks.items())
 
 
-def _op_failed(node: Node, error: Exception) -> SelrunError:
+def _op_failed(node: Node, error: Exception, row: str | None) -> SelrunError:
     where = f"{type(node.op).__module__}.{type(node.op).__name__}"
+    at = f"; it fails on the row {row} by itself" if row else ""
     return DataError(
         "E530",
         f"`{node.title}` failed: {type(error).__name__}: {error}",
-        notes=(f"raised in {where}",),
+        notes=(f"raised in {where}{at}",),
         help="report it to the author of the operation; everything scored so far is in the store",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from selrun.compiler.check import builtin_facts, check
 from selrun.compiler.core import Load, Pretrained
+from selrun.compiler.facts import CardOf
 from selrun.compiler.graph import Graph
 from selrun.compiler.lower import lower
 
@@ -139,3 +140,21 @@ def test_covering_follows_every_way_that_rows_come():
     mixed = graph_of('(from "a.jsonl") + (from "b.jsonl")')
     sources = [key for key, node in mixed.nodes.items() if isinstance(node.op, Load)]
     assert not any(mixed.covers(source, mixed.outputs[0].key) for source in sources)
+
+
+def test_a_method_runs_as_it_is_called_and_not_with_its_defaults_besides():
+    text = "method best(k: share = 5%) = top k by len(response)\nbest(k = 50%)"
+    found = check([("recipe.sel", text)], builtin_facts())
+    assert [str(node.op.keep) for node in found.graph.nodes.values() if node.op.verb == "top"] == ["50%"]
+
+
+def test_a_method_s_default_model_is_not_asked_for_where_another_is_given():
+    facts = builtin_facts()
+    check([("recipe.sel", "superfiltering(nano, keep = 10%)")], facts)
+    assert [q.target for q in facts.open if isinstance(q, CardOf)] == ["nano"]
+
+
+def test_the_body_of_a_method_with_a_model_is_checked_where_it_is_defined():
+    text = "method best(m: model) = score idf using m\nsample 5"
+    found = check([("recipe.sel", text)], builtin_facts())
+    assert [d.code for d in found.errors] == ["E202"]

@@ -10,9 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 from recipes import few_rows, written
+from selrun.compiler.op import Answers
 from selrun.errors import DataError, ModelError, RecipeError, SelrunError, StoreError
 from selrun.runtime import api, durable
 from selrun.runtime.events import RowsDropped, Warned
+from selrun.runtime.rows import read_rows
 from selrun.runtime.run import Run
 
 ROWS = few_rows(8, 140)
@@ -277,6 +279,26 @@ def test_an_operation_that_fails_is_named(here: Path, store: Path, monkeypatch: 
     error = refused("score entropy using nano | top 2", store=store)
     assert (error.code, error.headline.partition(":")[0]) == ("E530", "`score entropy using nano` failed")
     assert "Entropy" in error.notes[0]
+
+
+def test_an_operation_that_fails_on_one_row_names_the_row(
+    here: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from selrun.stdlib.score.length import Length
+
+    def broken(self: object, known: Answers) -> pl.Series:
+        lengths = known.column("response").str.len_chars()
+        if lengths.max() == lengths_of_all.max():
+            raise ValueError("too long")
+        return lengths
+
+    rows = read_rows("rows.jsonl").frame
+    lengths_of_all = rows["@response"].str.len_chars()
+    longest = rows["@id"][lengths_of_all.arg_max()]
+    monkeypatch.setattr(Length, "reduce", broken)
+    error = refused("score length | top 2", store=store)
+    assert error.headline == "`score length` failed: ValueError: too long"
+    assert error.notes[0].endswith(f"it fails on the row {longest} by itself")
 
 
 # Store and disk

@@ -1,0 +1,1 @@
+"""Operations and methods about how surely a response speaks."""
