@@ -215,6 +215,9 @@ class Answered:
     temperature: float = 0.0
 
 
+Along: TypeAlias = Logprobs | Entropies | RelativeEntropies | TopTwo
+"""What is asked of every token's place by itself, from the distribution that predicts it."""
+
 Want: TypeAlias = (
     Logprobs
     | Continued

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,22 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ...compiler.wants import Entropies, Hidden, Logprobs, NextToken, Pool, Span, Tokens, Want
+from ...compiler.wants import (
+    Along,
+    Entropies,
+    Hidden,
+    Logprobs,
+    NextToken,
+    Pool,
+    RelativeEntropies,
+    Span,
+    Tokens,
+    TopTwo,
+    Want,
+)
 from ...errors import ModelError
 from ..tokens import Texts
-from .head import Head, candidates, logprobs
+from .head import Head, Measure, candidates, measured
 from .packing import Pack
 
 if TYPE_CHECKING:
@@ -40,7 +53,7 @@ def question(wants: Sequence[Want], model: LoadedModel, last_layer: int) -> Ques
     ids: dict[Want, np.ndarray] = {}
     for want in wants:
         match want:
-            case Logprobs() | Entropies() | Tokens():
+            case Logprobs() | Entropies() | RelativeEntropies() | TopTwo() | Tokens():
                 pass
             case Hidden():
                 layers[want.layer] = canonical_layer(want.layer, last_layer)
@@ -82,7 +95,7 @@ def fed_lengths(sequences: Sequences, wants: Sequence[Want]) -> np.ndarray:
     fed = np.zeros(len(sequences), dtype=np.int64)
     for want in wants:
         match want:
-            case Logprobs() | Entropies():
+            case Logprobs() | Entropies() | RelativeEntropies() | TopTwo():
                 needed = np.maximum(last_of(sequences, want.span) - 1, 0)
             case Hidden():
                 needed = last_of(sequences, want.span)
@@ -128,10 +141,10 @@ class Reading:
 
     def answer(self, want: Want) -> pl.Series:
         match want:
-            case Logprobs():
-                return self.along(self.padded if want.padded else self.known[0], want.span)
-            case Entropies():
-                return self.along(self.known[1], want.span)
+            case Logprobs() | Entropies() | TopTwo():
+                return self.along(self.known[measure_of(want)], want.span)
+            case RelativeEntropies():
+                return self.along(self.known["entropies"] / log(self.head.vocabulary), want.span)
             case Hidden():
                 return self.pooled(want)
             case Tokens():
@@ -164,22 +177,9 @@ class Reading:
         return mask
 
     @cached_property
-    def known(self) -> tuple[np.ndarray, np.ndarray]:
-        """Log-probabilities and entropies over `ids`, wherever a want needs them."""
-        plain = [want for want in self.question.wants if isinstance(want, Logprobs) and not want.padded]
-        spread = [want for want in self.question.wants if isinstance(want, Entropies)]
-        return self.read((*plain, *spread), entropies=bool(spread))
-
-    @cached_property
-    def padded(self) -> np.ndarray:
-        """Log-probabilities beside a padding token."""
-        wants = [want for want in self.question.wants if isinstance(want, Logprobs) and want.padded]
-        return self.read(wants, padded=True)[0]
-
-    def read(
-        self, wants: Sequence[Logprobs | Entropies], *, entropies: bool = False, padded: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Log-probabilities and entropies over `ids`, wherever one of these wants needs them."""
+    def known(self) -> dict[Measure, np.ndarray]:
+        """Every measure that a want needs, over `ids`, wherever some want needs one."""
+        wants = [want for want in self.question.wants if isinstance(want, Along)]
         at = np.flatnonzero(np.logical_or.reduce([self.predicted(want.span) for want in wants]))
         slot, target = self.before[at], self.ids[at]
         # Rows that share their beginning ask the same there; each question is put once.
@@ -187,12 +187,12 @@ class Reading:
         device = self.states[-1].device
         hidden = self.states[-1][torch.from_numpy(asked >> 32).to(device)]
         targets = torch.from_numpy(asked & 0xFFFFFFFF).to(device)
-        found, spreads = logprobs(self.head, hidden, targets, entropies=entropies, padded=padded)
-        return self._over(at, found, back), self._over(at, spreads, back) if entropies else np.zeros(0)
+        found = measured(self.head, hidden, targets, {measure_of(want) for want in wants})
+        return {measure: self._over(at, values.cpu().numpy()[back]) for measure, values in found.items()}
 
-    def _over(self, at: np.ndarray, values: Tensor, back: np.ndarray) -> np.ndarray:
-        over = np.full(len(self.ids), np.nan, dtype=np.float32)
-        over[at] = values.cpu().numpy()[back]
+    def _over(self, at: np.ndarray, values: np.ndarray) -> np.ndarray:
+        over = np.full((len(self.ids), *values.shape[1:]), np.nan, dtype=np.float32)
+        over[at] = values
         return over
 
     @cached_property
@@ -208,7 +208,8 @@ class Reading:
         """The values of the span's tokens, a list per row."""
         mask = self.predicted(span)
         counts = np.add.reduceat(np.append(mask, False), self.begins) * (self.lengths > 0)
-        return lists(values[mask], counts)
+        each = int(np.prod(values.shape[1:]))
+        return lists(values[mask].reshape(-1), counts * each)
 
     def pooled(self, want: Hidden) -> pl.Series:
         states = self.states[self.question.layers[want.layer]]
@@ -223,6 +224,17 @@ class Reading:
         last = torch.stack([part[-1] for part in self.slots])
         ids = torch.from_numpy(self.question.candidates[want]).to(last.device)
         return candidates(self.head, self.states[-1][last], ids).cpu().numpy()
+
+
+def measure_of(want: Along) -> Measure:
+    """The measure that answers a want."""
+    match want:
+        case Logprobs():
+            return "padded" if want.padded else "logprobs"
+        case Entropies() | RelativeEntropies():
+            return "entropies"
+        case TopTwo():
+            return "likeliest"
 
 
 def pool(states: Tensor, how: Pool) -> Tensor:

@@ -15,7 +15,7 @@ from ...errors import ModelError
 from ..tokens import Texts, encode
 from .answers import lists
 from .body import Body, prepared
-from .head import logprobs
+from .head import Measure, measured
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, Segment
 from .sweep import Block, halved
@@ -201,9 +201,9 @@ class Run:
         asked = [slot[self.length(row) + a.said - 1] for slot, (row, a) in zip(slots, part, strict=True)]
         targets = np.concatenate([anchor.ids[anchor.said] for _, anchor in part])
         hidden = states[-1][torch.from_numpy(np.concatenate(asked)).to(self.body.device)]
-        values, _ = logprobs(
-            self.body.head, hidden, torch.from_numpy(targets).to(self.body.device), padded=self.padded
-        )
+        measure: Measure = "padded" if self.padded else "logprobs"
+        goals = torch.from_numpy(targets).to(self.body.device)
+        values = measured(self.body.head, hidden, goals, (measure,))[measure]
         ends = np.cumsum([len(anchor.said) for _, anchor in part])
         return np.add.reduceat(values.double().cpu().numpy(), np.concatenate([[0], ends[:-1]]))
 
@@ -232,7 +232,11 @@ def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair]) -> Pack:
             at += len(own)
         ids.append(anchor.ids[:-1])
         positions.append(np.arange(parent.length, parent.length + anchor.fed))
-        slots.append(np.concatenate([np.arange(parent.start, parent.start + parent.length), np.arange(at, at + anchor.fed)]))
+        slots.append(
+            np.concatenate(
+                [np.arange(parent.start, parent.start + parent.length), np.arange(at, at + anchor.fed)]
+            )
+        )
         segments += [Segment(at, anchor.fed, parent.start, parent.length)] if anchor.fed else []
         at += anchor.fed
     return Pack(

@@ -1,18 +1,25 @@
-"""Log-probabilities and entropies at chosen positions, without ever holding all logits."""
+"""What the distributions at chosen positions say, without ever holding all logits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 CHUNK_NUMBERS = 1 << 23
 """Logits held at once: 256 rows of a vocabulary of 32,000."""
 CHUNK_ROWS = (64, 256)
 CUDA_CHUNK_ROWS = (64, 4096)
+CACHED_NUMBERS = 1 << 17
+"""Log-probabilities held at once on the CPU: 512 KB."""
+CACHED_ROWS = 8
+
+Measure = Literal["logprobs", "padded", "entropies", "likeliest"]
+"""`padded`: log-probabilities where the softmax has a padding token besides; `likeliest`: of the two likeliest
+tokens."""
+SHAPES: dict[Measure, tuple[int, ...]] = {"logprobs": (), "padded": (), "entropies": (), "likeliest": (2,)}
 
 
 class Head:
@@ -24,6 +31,7 @@ class Head:
         self.divisor = getattr(config, "logits_scaling", None)
         self.factor = getattr(config, "logit_scale", None)
         self.cap = getattr(config, "final_logit_softcapping", None)
+        self.vocabulary = int(self.layer.weight.shape[0])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """`[rows, vocabulary]` in float32."""
@@ -37,37 +45,50 @@ class Head:
     def chunks(self, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """The logits of a few rows at a time."""
         least, most = CUDA_CHUNK_ROWS if hidden.is_cuda else CHUNK_ROWS
-        vocabulary = getattr(self.layer, "out_features", None) or 32_000
-        size = max(least, min(most, CHUNK_NUMBERS // vocabulary))
+        size = max(least, min(most, CHUNK_NUMBERS // self.vocabulary))
         for start in range(0, len(hidden), size):
             part = slice(start, start + size)
             yield part, self.logits(hidden[part])
 
 
-def logprobs(
-    head: Head, hidden: Tensor, targets: Tensor, *, entropies: bool = False, padded: bool = False
-) -> tuple[Tensor, Tensor]:
-    """The log-probability of each target after its hidden state, and the entropy there where asked for."""
-    found, spread = hidden.new_empty(len(hidden), dtype=torch.float32), hidden.new_zeros(0)
-    if entropies:
-        spread = torch.empty_like(found)
+def measured(
+    head: Head, hidden: Tensor, targets: Tensor, measures: Collection[Measure]
+) -> dict[Measure, Tensor]:
+    """Every measure after each hidden state, float32: `[rows]`, of the likeliest tokens `[rows, 2]`.
+
+    All come from one softmax, so that what a measure gives does not depend on what else is asked.
+    """
+    found = {m: hidden.new_empty((len(hidden), *SHAPES[m]), dtype=torch.float32) for m in measures}
     for part, logits in head.chunks(hidden):
-        logits = with_padding(logits) if padded else logits
-        found[part] = -F.cross_entropy(logits, targets[part], reduction="none")
-        if entropies:
-            spread[part] = entropy(logits)
-    return found, spread
+        for piece, logs in softmaxes(logits):
+            here = slice(part.start + piece.start, part.start + piece.start + len(logs))
+            for measure in measures:
+                found[measure][here] = read(measure, logs, targets[here])
+    return found
 
 
-def with_padding(logits: Tensor) -> Tensor:
-    """The logits and that of a token whose output embedding is the mean of all."""
-    return torch.cat([logits, logits.mean(dim=-1, keepdim=True)], dim=-1)
+def softmaxes(logits: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Log-probabilities of all tokens, of so few rows at a time that they stay in the cache."""
+    size = len(logits) if logits.is_cuda else max(CACHED_ROWS, CACHED_NUMBERS // logits.shape[-1])
+    # New memory for each piece costs as much as the softmax itself.
+    room = torch.empty_like(logits[:size])
+    for start in range(0, len(logits), max(size, 1)):
+        piece = logits[start : start + size]
+        yield slice(start, start + size), torch.log_softmax(piece, dim=-1, out=room[: len(piece)])
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Entropy of each row's softmax, in nats."""
-    logs = torch.log_softmax(logits, dim=-1)
-    return -(logs.exp() * logs).sum(-1)
+def read(measure: Measure, logs: Tensor, targets: Tensor) -> Tensor:
+    """One measure of `[rows, vocabulary]` log-probabilities."""
+    match measure:
+        case "logprobs":
+            return logs.gather(1, targets[:, None])[:, 0]
+        case "padded":
+            # The padding token's logit is the mean of all; beside it every probability shrinks alike.
+            return logs.gather(1, targets[:, None])[:, 0] - torch.log1p(logs.mean(dim=-1).exp())
+        case "likeliest":
+            return logs.topk(2, dim=-1).values
+        case "entropies":
+            return -logs.exp().mul_(logs).sum(-1)
 
 
 def candidates(head: Head, hidden: Tensor, ids: Tensor) -> Tensor:
