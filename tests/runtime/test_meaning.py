@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from method_calls import CALLS
 from recipes import ROOT, Maker, few_rows, written
 from selrun.compiler.catalogue import catalogue
 from selrun.errors import SelrunError
@@ -13,15 +14,6 @@ from selrun.runtime.settings import Settings
 from selrun.runtime.store import Store
 
 NANO = dict.fromkeys(("llama2-7b", "gpt2", "gpt2-large", "minilm", "ranker"), "nano")
-METHODS = {
-    "perplexity_high": "perplexity_high(nano, keep = 20%)",
-    "perplexity_low": "perplexity_low(nano, keep = 20%)",
-    "perplexity_middle": "perplexity_middle(nano, keep = 20%)",
-    "random": "random(keep = 20%)",
-    "longest": "longest(keep = 10)",
-    "superfiltering": "superfiltering(nano, keep = 20%)",
-    "cherry": "cherry(nano, keep = 20%)",
-}
 RECIPES = sorted((*(ROOT / "examples").glob("*.sel"), *(ROOT / "tests" / "recipes").glob("*.sel")))
 OPERATIONS = {f"{verb} {noun}": op.example for (verb, noun), op in catalogue().ops.items() if op.example}
 NOT_RUN = ("longer.sel",)
@@ -100,9 +92,9 @@ def test_examples_of_operations(text: str, place: Path, monkeypatch: pytest.Monk
     assert isinstance(assert_same(text, place, monkeypatch), Run)
 
 
-@pytest.mark.parametrize("name", sorted(catalogue().methods))
+@pytest.mark.parametrize("name", sorted(CALLS))
 def test_methods(name: str, place: Path, monkeypatch: pytest.MonkeyPatch):
-    found = assert_same(METHODS[name], place, monkeypatch)
+    found = assert_same(CALLS[name], place, monkeypatch)
     assert isinstance(found, Run) or (name == "cherry" and "1,000" in found)
 
 
