@@ -1,0 +1,183 @@
+"""Good rows whose tags are not covered yet, tags that mean much the same counting together."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ...compiler.op import Answers, Cover, Picked, Request
+from ...compiler.templates import BARE
+from ...compiler.values import Amount, Data, Expression, Model
+from ...compiler.wants import Template
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import points, vectors_of
+from .information import Chosen, membership, most_informative, propagation, similar
+from .tags import tag_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import polars as pl
+    from scipy.sparse import csr_array
+
+
+class Mig(Cover):
+    """Rows that together bring the most information on all tags: MIG (Chen et al., 2025).
+
+    Each row gives its score to its tags, and every tag passes it on to similar tags: `u = (score · tags) P`,
+    `P` the matrix of similarities of at least `threshold`, its columns summing to 1. Rows are chosen greedily by
+    `u · φ'(x)`, `x` the sum of the chosen rows' `u` and `φ'(x) = 0.8 (x + 1e-6)^-0.2` (arXiv 2504.13835).
+    The result is in the order of choice; ties go to the earlier row.
+
+    The tags' vectors come from the rows of `against`, one tag a row, read by a model or from a column. A tag
+    without a vector is similar to itself only.
+    """
+
+    noun = "mig"
+    positional = ("keep", "tags")
+    paper = "https://arxiv.org/abs/2504.13835"
+    default_model = "minilm"
+    example = """
+        load "examples/tasks.jsonl"
+        | tag split(topic, "-") as tags
+        | score length
+        | diversify mig(10, tags) by length using nano
+    """
+
+    keep: Amount
+    """How many rows, or which part of them."""
+    tags: Expression
+    """The column that holds a list of tags for every row."""
+    by: Expression
+    """The rows' scores, 0 or more; the paper takes DEITA's complexity times quality."""
+    against: Data | None = None
+    """A dataset with one row for every tag, its prompt; no two tags are similar where not given."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the tags' vectors."""
+    vectors: str | None = None
+    """The column of `against` that holds the tags' vectors, in place of a model's."""
+    threshold: float = Field(0.9, ge=-1, le=1)
+    """Tags that are less similar than this have nothing to do with each other."""
+    spreading: float = Field(1.0, ge=0)
+    """The weight of similar tags beside the tag itself."""
+    norm: bool = False
+    """Share a row's score out over its tags, so that many tags bring no more than few."""
+    phi: Literal["power", "exponential"] = "power"
+    """How the worth of more of the same falls: `power (x + shift)^(power - 1)`, or
+    `rate exp(-rate x)`."""
+    power: float = Field(0.8, gt=0, lt=1)
+    shift: float = Field(1e-6, gt=0)
+    rate: float = Field(1.0, gt=0)
+    template: Template = BARE
+    """How a language model is shown a tag."""
+
+    def requests(self) -> dict[str, Request]:
+        if self.against is None or self.using is None or self.vectors is not None:
+            return {}
+        shown = vectors_of(self.using, "prompt", self.template)
+        return {"vector": Request(shown.model, shown.view, shown.want, of=self.against)}
+
+    def pick(self, known: Answers) -> Picked:
+        import numpy as np
+        from scipy.sparse import csr_array
+
+        tags = tag_sets(known.evaluate(self.tags), self.tags.text)
+        scores = numbers(known.evaluate(self.by))
+        wanted = self._wanted(len(tags))
+        rows = np.flatnonzero(~np.isnan(scores) & np.array([bool(row) for row in tags], dtype=bool))
+        self._refuse(scores, rows, known)
+        vocabulary = sorted(frozenset().union(*tags))
+        shared = membership([tags[row] for row in rows.tolist()], vocabulary, scores[rows], norm=self.norm)
+        spread = propagation(self._similarities(known, vocabulary), self.spreading)
+        chosen = most_informative(csr_array(shared @ spread), wanted, self.worth)
+        return self._picked(rows[chosen.order], chosen, rows, known)
+
+    def worth(self, x: float) -> float:
+        """φ'(x), what a little more of a tag is worth of which there is x."""
+        from math import exp
+
+        if self.phi == "exponential":
+            return self.rate * exp(-self.rate * x)
+        return self.power * (x + self.shift) ** (self.power - 1)
+
+    def _wanted(self, rows: int) -> int:
+        wanted = self.keep.of(rows)
+        if rows and not wanted:
+            raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        return wanted
+
+    def _refuse(self, scores: np.ndarray, rows: np.ndarray, known: Answers) -> None:
+        if len(scores) and not len(rows):
+            raise DataError(
+                "E524",
+                f"none of the {len(scores):,} rows has both a tag and a number for `{self.by.text}`",
+                help=f"look at why `{self.by.text}` is null where there are tags",
+            )
+        below = rows[scores[rows] < 0]
+        if len(below):
+            raise DataError(
+                "E525",
+                f"the score `{self.by.text}` is {scores[below[0]]} in row {below[0] + 1}, "
+                "and a tag cannot be given less than nothing",
+                help=f"take an expression that is never negative, such as `minmax({self.by.text})`",
+            )
+
+    def _similarities(self, known: Answers, vocabulary: Sequence[str]) -> csr_array:
+        """Of tags at least `threshold` similar how much; 1 of each with itself."""
+        import numpy as np
+        from scipy.sparse import csr_array, eye_array
+
+        if self.against is None:
+            return csr_array(eye_array(len(vocabulary)))
+        others = known.dataset(self.against)
+        places = {tag: row for row, tag in enumerate(others["@prompt"].str.strip_chars().to_list())}
+        rows = np.array([places.get(tag.strip(), -1) for tag in vocabulary])
+        column = others[self.vectors] if self.vectors is not None else known["vector"]
+        placed = directions(points(column), "tags")
+        at = np.full(others.height, -1)
+        at[placed.rows] = np.arange(len(placed))
+        place = np.where(rows < 0, -1, at[rows])
+        self._tell_of_tags_without_vectors(int((place < 0).sum()), len(vocabulary))
+        return similar(placed.vectors, place, self.threshold)
+
+    def _tell_of_tags_without_vectors(self, lacking: int, tags: int) -> None:
+        if lacking == tags:
+            assert self.against is not None
+            raise DataError(
+                "E559",
+                f"none of the {tags:,} tags of `{self.tags.text}` is a row of {self.against.label or 'the tags'}",
+                help="give a dataset with one row for every tag, its text as the instruction",
+            )
+        if lacking:
+            told = f"{lacking:,} of {tags:,} tags have no vector; they are similar to themselves only"
+            warnings.warn(told, UserWarning, stacklevel=4)
+
+    def _picked(self, order: np.ndarray, chosen: Chosen, rows: np.ndarray, known: Answers) -> Picked:
+        import numpy as np
+        import polars as pl
+
+        every = known.rows.height
+        gains = np.full(every, np.nan)
+        gains[order] = chosen.gains
+        taken, able = np.isin(np.arange(every), order), np.isin(np.arange(every), rows)
+        late = f"brought less than the {len(order):,} chosen"
+        why = (
+            pl.when(pl.Series(able))
+            .then(pl.lit(late))
+            .otherwise(pl.lit(f"no tag or no `{self.by.text}` score"))
+        )
+        reasons = pl.select(pl.when(~pl.Series(taken)).then(why).alias("reason")).to_series()
+        notes: dict[str, Any] = {"kept": len(order), "of": every, "information": float(sum(chosen.gains))}
+        marks = {"gain": pl.Series(gains).fill_nan(None)}
+        return Picked(pl.Series(order, dtype=pl.UInt32), reasons, marks, notes)
+
+
+def numbers(column: pl.Series) -> np.ndarray:
+    """The column in float64; NaN where it has no number."""
+    import polars as pl
+
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()

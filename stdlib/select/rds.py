@@ -1,0 +1,143 @@
+"""Rows that are most like the examples of a target, each example choosing in turn."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import model_validator
+
+from ...compiler.op import Answers, Cover, Picked, Request
+from ...compiler.values import Amount, Data, Model
+from ...compiler.wants import Pool, Template
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import Points, points, vectors_of
+from .turns import Turns, in_turns
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TULU = Template(
+    name="tulu",
+    with_input="<|user|>\n{instruction}\n{input}\n<|assistant|>\n",
+    without_input="<|user|>\n{instruction}\n<|assistant|>\n",
+    header="<|assistant|>\n",
+    between="\n",
+)
+"""How allenai/open-instruct writes a conversation."""
+
+
+class Rds(Cover):
+    """The rows that are most like the examples of a target, each example choosing in turn: RDS+.
+
+    A row's vector is the mean of the model's last hidden states over all its tokens, token t weighing t;
+    the target's examples, the rows of `against`, are read the same way. In turn each example takes the row of
+    greatest cosine similarity that nobody has taken, until there are enough (Ivison et al., 2025,
+    arXiv 2503.01807, section 3). The result is in the order of choice.
+
+    The authors' code counts padding as tokens, and gives these vectors with batches of one row.
+    """
+
+    noun = "rds"
+    positional = ("keep",)
+    paper = "https://arxiv.org/abs/2503.01807"
+    example = """
+        let target = load "examples/tasks.jsonl" | filter language == "fr" | sample 3
+        load "examples/tasks.jsonl" | diversify rds(10) against target using nano
+    """
+
+    keep: Amount
+    """How many rows, or which part of them."""
+    against: Data
+    """The examples of the target, such as some of a benchmark's own."""
+    using: Model | None = None
+    """The language model or sentence encoder that gives the vectors; the paper's is the one to be trained."""
+    vectors: str | None = None
+    """A column of vectors in both datasets, in place of a model's."""
+    of: Literal["prompt", "response", "whole"] = "whole"
+    """Which part of a row counts."""
+    template: Template = TULU
+    """How a language model is shown a row."""
+    pool: Literal["position", "mean", "last"] = "position"
+    """How a language model's states become one vector; `position` weighs later tokens more."""
+    max_tokens: int | None = 2048
+    """A row is cut to so many tokens."""
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Rds:
+        if self.using is None and self.vectors is None:
+            raise ValueError(
+                "needs vectors: add `using` and a model, or `vectors =` and the name of a column"
+            )
+        return self
+
+    def reads(self) -> frozenset[str]:
+        return super().reads() | ({self.vectors} if self.vectors else frozenset())
+
+    def requests(self) -> dict[str, Request]:
+        if self.using is None or self.vectors is not None:
+            return {}
+        pool: Pool = self.pool
+        shown = vectors_of(self.using, self.of, self.template, limit=self.max_tokens, pool=pool)
+        return {"row": shown, "target": Request(shown.model, shown.view, shown.want, of=self.against)}
+
+    def pick(self, known: Answers) -> Picked:
+        target = known.dataset(self.against)
+        rows, wanted = known.rows.height, self.keep.of(known.rows.height)
+        if rows and not wanted:
+            raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        of_target = directions(self._points(known, target, "target"), "target examples")
+        if not len(of_target):
+            raise self._no_target(target.height)
+        self._tell_of_overlap(known.rows, target)
+        of_rows = directions(self._points(known, known.rows, "row"))
+        turns = in_turns(of_rows.vectors, of_target.vectors, wanted)
+        return _picked(turns, of_rows, target["@id"].gather(of_target.rows), rows)
+
+    def _points(self, known: Answers, frame: pl.DataFrame, name: str) -> Points:
+        if self.vectors is None:
+            return points(known[name])
+        if self.vectors in frame.columns:
+            return points(frame[self.vectors])
+        raise DataError(
+            "E559",
+            f"{self._where} has no column `{self.vectors}`",
+            help="name a column of vectors that both datasets have, or add `using` and a model",
+        )
+
+    @property
+    def _where(self) -> str:
+        return self.against.label or "the target"
+
+    def _no_target(self, rows: int) -> DataError:
+        why = f"none of its {rows:,} rows has a vector" if rows else "it has no rows"
+        return DataError(
+            "E558",
+            f"{self._where} gives no example to be like: {why}",
+            help="give a target of rows with a prompt and a response",
+        )
+
+    def _tell_of_overlap(self, rows: pl.DataFrame, target: pl.DataFrame) -> None:
+        both = int(rows["@key"].is_in(target["@key"].implode()).sum())
+        if both:
+            told = f"{both:,} of the rows to choose from are in the target too: what is chosen knows the test"
+            warnings.warn(told, UserWarning, stacklevel=3)
+
+
+def _picked(turns: Turns, placed: Points, ids: pl.Series, rows: int) -> Picked:
+    import numpy as np
+    import polars as pl
+
+    order = pl.Series(placed.rows[turns.order], dtype=pl.UInt32)
+    by, alike = [None] * rows, np.full(rows, np.nan)
+    names: list[Any] = ids.gather(turns.target).to_list()
+    for row, name, similarity in zip(order.to_list(), names, turns.similarity, strict=True):
+        by[row], alike[row] = name, similarity
+    placeable = np.zeros(rows, dtype=bool)
+    placeable[placed.rows] = True
+    late = f"not among the {len(order):,} that the {len(ids):,} target examples chose"
+    marks = {"chosen by": pl.Series(by, dtype=pl.String), "similarity": pl.Series(alike).fill_nan(None)}
+    why = pl.when(pl.Series(placeable)).then(pl.lit(late)).otherwise(pl.lit("no vector"))
+    reasons = pl.select(pl.when(marks["chosen by"].is_null()).then(why).alias("reason")).to_series()
+    return Picked(order, reasons, marks, {"kept": len(order), "of": rows, "examples": len(ids)})

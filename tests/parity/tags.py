@@ -1,0 +1,49 @@
+"""Choices by tags: InsTag's sampling against an independent reading of the paper, MIG against its authors' sampler."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+from selrun.compiler.values import Count, Expression
+from selrun.stdlib.select.information import membership, most_informative, propagation
+from selrun.stdlib.select.mig import Mig
+from selrun.stdlib.select.tags import complexity_first
+
+from .claim import Compared, claim, golden
+
+
+def instag() -> Any:
+    return json.loads(golden("instag.json").read_text())
+
+
+@claim("diversify tags", source="golden/instag.json")
+def complexity_first_sampling() -> Compared:
+    read = instag()
+    ours, theirs = [], []
+    for name in ("small", "random"):
+        tags = [frozenset(row) for row in read["input"][f"{name}_tags"]]
+        cases = read["fields"][f"sampling_{name}"]
+        ours += [complexity_first(tags, case["N"]).order for case in cases]
+        theirs += [case["selected"] for case in cases]
+    return Compared(ours, theirs)
+
+
+@claim("diversify mig", source="golden/mig.json")
+def mig() -> Compared:
+    read = json.loads(golden("mig.json").read_text())
+    given, runs = read["input"], read["fields"]["runs"]
+    ours = [by_information(given, read["settings"]["num"], **run["settings"]) for run in runs]
+    return Compared(ours, [run["selected"] for run in runs])
+
+
+def by_information(given: Any, wanted: int, *, norm: bool, **settings: Any) -> list[int]:
+    column = {
+        n: Expression.model_validate({"tree": None, "text": n, "columns": {n}}) for n in ("tags", "score")
+    }
+    op = Mig(keep=Count(rows=wanted), tags=column["tags"], by=column["score"], norm=norm)
+    shared = membership(given["labels"], given["vocab"], np.array(given["score"]), norm=norm)
+    spread = propagation(csr_array(np.array(given["weighted_adjacency"])), settings.get("prop_weight", 1.0))
+    return most_informative(csr_array(shared @ spread), wanted, op.worth).order
