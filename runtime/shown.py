@@ -42,9 +42,15 @@ class Shown:
                 p if p is None else self.chat(row, self.messages(row))
                 for row, p in enumerate(self.frame["@prompt"])
             ]
-        if self.frame["@system"].null_count() + self.frame["@history"].null_count() == 2 * self.frame.height:
+        alone = self.frame["@system"].null_count() + self.frame["@history"].null_count()
+        if self.asks or alone == 2 * self.frame.height:
             return self.lasts
         return [p if p is None else self.earlier(row) + p for row, p in enumerate(self.lasts)]
+
+    @property
+    def asks(self) -> bool:
+        """Whether the prompt asks about the response: then it shows the last exchange and no earlier turn."""
+        return "{response}" in self.template.without_input
 
     @cached_property
     def lasts(self) -> list[str | None]:
