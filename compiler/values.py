@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_serializer
 
 from ..dsl import tree
 
-ModelKind = Literal["causal", "encoder", "seq2seq", "classifier", "api", "unknown"]
+ModelKind = Literal["causal", "encoder", "seq2seq", "classifier", "ranker", "vision", "api", "unknown"]
 
 
 class Value(BaseModel):
@@ -60,6 +60,8 @@ class Model(Value):
     label: str = ""
     """As the recipe calls it; not part of any key."""
     kind: ModelKind = "unknown"
+    chat: bool = False
+    """Its tokenizer has a chat template; known from its files, and no part of any key."""
 
     @model_serializer
     def _content(self) -> str:
