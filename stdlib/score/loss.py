@@ -12,6 +12,16 @@ from ...compiler.wants import Logprobs, Span, Template, View
 if TYPE_CHECKING:
     import polars as pl
 
+TEXT = Template(
+    name="text",
+    with_input="{instruction}\n{input}\n{response}",
+    without_input="{instruction}\n{response}",
+    header="",
+)
+"""The row as one text, its parts joined by line breaks; source: OpenDataArena's PPLScorer."""
+ODA_WINDOW = 2048
+"""The `max_length` of OpenDataArena's scorers where none is configured."""
+
 
 def view_of(of: Span, template: Template, limit: int | None) -> View:
     """The view in which a part of the row is read: the prompt by itself, the response after its prompt."""
@@ -21,6 +31,12 @@ def view_of(of: Span, template: Template, limit: int | None) -> View:
 def logprobs_of(model: Model, of: Span, template: Template, limit: int | None = None) -> Request:
     """The log-probabilities of a part of every row; those of the response are what `ifd` asks for too."""
     return Request(model, view_of(of, template, limit), Logprobs(of))
+
+
+def logprobs_of_text(model: Model, template: Template, limit: int | None) -> Request:
+    """The log-probabilities of the row as one text, after whatever the tokenizer itself puts first."""
+    view = View(template, ("prompt",), limit or ODA_WINDOW, "joint", "tokenizer")
+    return Request(model, view, Logprobs("prompt"))
 
 
 def mean_loss(logprobs: pl.Series) -> pl.Series:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import model_validator
 
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
 from ...compiler.wants import Template
-from .loss import finite, logprobs_of, mean_loss
+from .loss import TEXT, finite, logprobs_of, logprobs_of_text, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +22,9 @@ class Perplexity(Score):
     `of = prompt` is Cherry's perplexity in its pre-experience phase (Li et al., 2024, arXiv 2308.12032),
     the prompt with its template around it. The response's needs no pass that `ifd` with the same model does
     not need too. `top` keeps the low ones; `bottom` the high ones.
+
+    `faithful`: OpenDataArena's PPLScorer, which takes the row for one text without a template, every token of
+    it but the first; by default it is the response that is predicted, after its prompt in the template.
     """
 
     noun = "perplexity"
@@ -31,14 +36,32 @@ class Perplexity(Score):
 
     using: Model
     of: Literal["response", "prompt", "whole"] = "response"
-    """Which tokens are averaged."""
+    """Which tokens are averaged; faithful: those of the whole row."""
     template: Template = ALPACA
-    """How prompt and response are written out."""
+    """How prompt and response are written out; faithful: joined by line breaks."""
     max_tokens: int | None = None
-    """Prompt and response are cut to so many tokens; the model's context where not given."""
+    """Prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not given."""
+    faithful: bool = False
+    """Read the row as OpenDataArena's scorer does."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_form_when_faithful(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return as_one_text(fields)
 
     def requests(self) -> dict[str, Request]:
+        if self.faithful:
+            return {"given": logprobs_of_text(self.using, TEXT, self.max_tokens)}
         return {"given": logprobs_of(self.using, self.of, self.template, self.max_tokens)}
 
     def reduce(self, known: Answers) -> pl.Series:
         return finite(mean_loss(known["given"]).exp())
+
+
+def as_one_text(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, unless they name a part or template beside the form that reads the row as one text."""
+    if not fields.get("faithful"):
+        return fields
+    if fields.get("of", "whole") != "whole" or "template" in fields:
+        raise ValueError("`faithful` reads the whole row without a template: leave out `of` and `template`")
+    return {**fields, "of": "whole"}
