@@ -16,7 +16,7 @@ import polars as pl
 
 from ..compiler import core
 from ..compiler.graph import Node
-from ..compiler.op import Adds, Cluster, Picked, Request, Select, Train
+from ..compiler.op import Adds, Cluster, Evaluate, Picked, Request, Select, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..compiler.values import Data
 from ..errors import DataError, SelrunError
@@ -199,6 +199,8 @@ class Execution:
         nulls = result[node.op.name].null_count() if isinstance(node.op, Adds | core.Derive) else 0
         if isinstance(node.op, Adds | core.Derive) and not result.schema[node.op.name].is_nested():
             self.added[key] = result.select("@id", node.op.name)
+        if nulls and nulls == frame.height:
+            self.warn("W521", self.no_value(node, result))
         rows_in = (
             result.height if isinstance(node.op, core.Algebra) and node.op.operator == "+" else frame.height
         )
@@ -213,7 +215,15 @@ class Execution:
             dropped=dropped,
             nulls=nulls,
             **self.lack(node, result, nulls),
+            **self.report(node, result),
         )
+
+    def report(self, node: Node, frame: pl.DataFrame) -> dict[str, Any]:
+        """What `evaluate` notes."""
+        if not isinstance(node.op, Evaluate):
+            return {}
+        with self.working(node):
+            return {"notes": {"report": dict(node.op.report(self.answers(node, frame)))}}
 
     def lack(self, node: Node, frame: pl.DataFrame, nulls: int) -> dict[str, Any]:
         """What a step notes of the rows without a value."""
@@ -221,6 +231,12 @@ class Execution:
         return (
             {"marks": marks, "notes": {"no value": _counts(marks["no value"])}} if marks is not None else {}
         )
+
+    def no_value(self, node: Node, frame: pl.DataFrame) -> str:
+        """That a step gave no row a value, and what most rows lack."""
+        marks = self.unanswered(node, frame)
+        why = f": {next(iter(_counts(marks['no value'])))}" if marks is not None else ""
+        return f"`{node.title}` gave none of the {frame.height:,} rows a value{why}"
 
     def reduced(self, node: Node, frame: pl.DataFrame) -> pl.DataFrame:
         op = node.op
@@ -239,6 +255,8 @@ class Execution:
                 return frame.join(self.frames[op.other.key], on="@key", how="anti", maintain_order="left")
             case core.Join():
                 return frame.join(self.frames[op.other.key], on="@key", how="semi", maintain_order="left")
+            case Evaluate():
+                return frame
             case Adds():
                 return frame.with_columns(self.computed(node, frame).alias(op.name))
             case _:

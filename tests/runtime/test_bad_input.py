@@ -269,6 +269,13 @@ def test_a_model_that_is_not_there_has_no_substitute(here: Path, store: Path):
     assert error.code.startswith("E43")
 
 
+def test_a_score_that_no_row_has_is_told(here: Path, store: Path):
+    rows = [{"instruction": f"Question {n}", "output": ""} for n in range(8)]
+    run = api.run("score loss using nano", rows, store=store)
+    told = [event.text for event in run.events if isinstance(event, Warned) and event.code == "W521"]
+    assert told == ["`score loss using nano` gave none of the 8 rows a value: no response"]
+
+
 def test_an_operation_that_fails_is_named(here: Path, store: Path, monkeypatch: pytest.MonkeyPatch):
     from selrun.stdlib.score.entropy import Entropy
 
