@@ -47,6 +47,7 @@ IDENTIFYING = (
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
+    "preprocessor_config.json",
     "[0-9]_*/config.json",
     "[0-9]_*/*.safetensors",
 )
@@ -55,11 +56,10 @@ RESERVED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta", 
 """Types of models that begin to count positions after the one of the padding token."""
 
 
-OTHER = {
-    "classifier": "a classifier",
-    "seq2seq": "a model that turns one sequence into another",
-    "unknown": "of unknown kind, for its config.json names no architecture",
-}
+RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
+"""Types of models that know only how far tokens are apart: they have no window."""
+RANKER_HEAD = "head.safetensors"
+"""The file that makes an encoder's folder a ranker's: its layer mix and its regression head."""
 
 
 class Memo(Protocol):
@@ -74,7 +74,7 @@ class LoadedModel:
     """A model in memory, ready for forward passes."""
 
     model: PreTrainedModel | Any
-    """A causal language model, or a SentenceTransformer where `card.kind` is `encoder`."""
+    """A causal language model, a SentenceTransformer where `card.kind` is `encoder`, or what `headed` loads."""
     tokenizer: PreTrainedTokenizerBase | Any
     card: Card
     dtype: str
@@ -98,7 +98,7 @@ def describe(target: str) -> Card:
         context=_encoder_context(folder, target) or context_of(config),
         parameters=parameter_count(folder),
         hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
-        layers=config.get("num_hidden_layers") or config.get("n_layer"),
+        layers=config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers"),
         vocabulary=config.get("vocab_size"),
         chat=has_chat_template(folder),
     )
@@ -134,21 +134,32 @@ def _unreadable(path: Path, target: str, fact: str) -> ModelError:
 
 def context_of(config: dict[str, Any]) -> int | None:
     """How many tokens the model was made for."""
+    if config.get("model_type") in RELATIVE or _reads_distances_alone(config):
+        return None
     found = next((int(config[name]) for name in CONTEXT_FIELDS if config.get(name)), None)
     if found and config.get("model_type") in RESERVED_POSITIONS:
         return found - 1 - int(config.get("pad_token_id") or 0)
     return found
 
 
+def _reads_distances_alone(config: dict[str, Any]) -> bool:
+    """Whether it is a DeBERTa without places of tokens, only distances."""
+    return bool(config.get("relative_attention")) and config.get("position_biased_input") is False
+
+
 def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
-    """By the files of a sentence encoder, else by the architecture."""
+    """By the files of a sentence encoder or a ranker, else by the architecture."""
     if (folder / "modules.json").exists():
         return "encoder"
+    if (folder / RANKER_HEAD).exists():
+        return "ranker"
     names = " ".join(config.get("architectures") or ())
     if "ForCausalLM" in names or "LMHeadModel" in names:
         return "causal"
     if "ForSequenceClassification" in names:
         return "classifier"
+    if "CLIPModel" in names:
+        return "vision"
     if "ForConditionalGeneration" in names:
         return "seq2seq"
     return "encoder" if names else "unknown"
@@ -318,10 +329,9 @@ def load(
     if card.kind == "encoder":
         return load_encoder(target, card, dtype, device)
     if card.kind != "causal":
-        raise ModelError(
-            "E434", f"`{target}` is no causal language model and no encoder: it is {OTHER[card.kind]}",
-            help="name a causal language model, such as `gpt2`, or a sentence encoder, such as `minilm`",
-        )  # fmt: skip
+        from .headed import load_headed
+
+        return load_headed(target, card, dtype, device)
     if target == nano.NAME:
         model, tokenizer = nano.nano_model(), nano.nano_tokenizer()
     else:
@@ -348,7 +358,9 @@ def causal(folder: Path, target: str, dtype: Any) -> PreTrainedModel:
     return checked_weights(AutoModelForCausalLM, folder, target, dtype)
 
 
-def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
+def checked_weights(
+    kind: Any, folder: Path, target: str, dtype: Any, *, unused: tuple[str, ...] = (UNUSED,)
+) -> Any:
     """The model with every weight from its files; one that is missing or of another shape is an error."""
     if not any(folder.glob("*.safetensors")):
         raise _no_safetensors(folder, target)
@@ -358,8 +370,8 @@ def checked_weights(kind: Any, folder: Path, target: str, dtype: Any) -> Any:
             output_loading_info=True,
         )  # fmt: skip
     except refusals() as error:
-        raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
-    missing = (name for name in report.get("missing_keys", ()) if not name.startswith(UNUSED))
+        raise does_not_load(target, f"{type(error).__name__}: {first_line(error)}") from None
+    missing = (name for name in report.get("missing_keys", ()) if not name.startswith(unused))
     wrong = [*missing, *(str(k[0]) for k in report.get("mismatched_keys", ()))]
     if wrong:
         raise does_not_load(target, f"{_first_of(wrong)} missing or of another shape")
@@ -397,7 +409,7 @@ def _first_of(names: list[str]) -> str:
     return f"`{names[0]}` and {more} more weights are" if more else f"the weight `{names[0]}` is"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
@@ -409,7 +421,7 @@ def tokenizer_of(folder: Path, target: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         raise ModelError(
-            "E436", f"the tokenizer of `{target}` does not load: {_first_line(error)}",
+            "E436", f"the tokenizer of `{target}` does not load: {first_line(error)}",
             help="copy tokenizer.json and tokenizer_config.json into the model's folder",
         ) from None  # fmt: skip
 
@@ -435,7 +447,7 @@ def load_encoder(target: str, card: Card, dtype: str, device: str) -> LoadedMode
             model_kwargs={"dtype": dtype, "use_safetensors": True},
         )  # fmt: skip
     except refusals() as error:
-        raise does_not_load(target, f"{type(error).__name__}: {_first_line(error)}") from None
+        raise does_not_load(target, f"{type(error).__name__}: {first_line(error)}") from None
     check_encoder(model[0], folder, target)
     return LoadedModel(model.eval().requires_grad_(False), model.tokenizer, card, dtype, device, target)
 
@@ -463,7 +475,7 @@ def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     try:
         tuned = PeftModel.from_pretrained(model, adapter, local_files_only=True)
     except refusals() as error:
-        raise misfit(adapter, _first_line(error)) from None
+        raise misfit(adapter, first_line(error)) from None
     if absent := absent_from(tuned, Path(adapter)):
         raise misfit(adapter, f"{_first_of(absent)} missing")
     return tuned.merge_and_unload()  # type: ignore[return-value]

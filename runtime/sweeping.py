@@ -92,14 +92,12 @@ def tokenizer_alone(source: ModelSource) -> LoadedModel:
 
 def engine_of(model: LoadedModel, store: Store) -> str:
     """How the model will be run, in words; the matrix products once chosen on a machine stay chosen."""
-    from .forward import gemm
-    from .forward.body import prepared
-    from .forward.encoders import prepared_encoder
+    from .forward import gemm, prepared_engine
 
     machine = gemm.machine()
     known = store.memo("products", machine) or {}
     gemm.chosen |= known
-    engine = str(prepared(model) if model.card.kind == "causal" else prepared_encoder(model, ()))
+    engine = str(prepared_engine(model))
     if gemm.chosen != known:
         store.remember("products", machine, gemm.chosen)
     return engine
@@ -141,7 +139,7 @@ class SweepWorker:
             if isinstance(want, Tokens):
                 found[want] = sequences.counts(want.span)
         columns = {ask: found[want] for ask, want in wants.items()}
-        problems = list(sequences.problems)
+        problems = [sequences.late.get(row, problem) for row, problem in enumerate(sequences.problems)]
         return Answered(columns, dict.fromkeys(wants, problems), problems, sum(b.tokens for b in blocks))
 
     def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:

@@ -6,7 +6,7 @@ A row that cannot be shown has no tokens and a problem that says why; nothing is
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -41,6 +41,12 @@ class Sequences:
     """Why a row has no tokens."""
     cut: int = 0
     """How many rows lost tokens to the window."""
+    chunk: int | None = None
+    """Rows are read in pieces of so many tokens."""
+    images: tuple[tuple[str, ...], ...] | None = None
+    """The paths of every row's images, for models that look at them."""
+    late: dict[int, str] = field(default_factory=dict)
+    """Why a row has no answer, where that shows only when the model is about to read it."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -130,6 +136,10 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     frame = stripped(frame) if view.stripped else frame
     if view.text is not None:
         return encode_plain(view.text, frame, texts, limit)
+    if view.seam in ("own", "closed"):
+        from . import pairs
+
+        return pairs.encode(view, frame, texts, context)
     if view.turns == "whole" and "response" in view.parts:
         return encode_turns(view, frame, texts, limit)
     rows = Shown(view.template, frame, tokenizer)

@@ -113,11 +113,11 @@ def prepare(network: Any, device: str) -> Body:
     """A body that gives the model's own results: packed where possible, else padded."""
     products = speed_up(network)
     head = Head(network)
-    trial = _trial(int(network.config.get_text_config().vocab_size))
+    trial = trial_rows(int(network.config.get_text_config().vocab_size))
     expected = [_plain(network, ids, device) for ids in trial]
     _check_head(head, expected)
     own = network.config._attn_implementation
-    if _takes_packed(network):
+    if takes_packed(network):
         one_call = takes_one_call(device, network.dtype)
         for body in (
             Body(network, head, device, packed=True, products=products, one_call=way)
@@ -129,7 +129,8 @@ def prepare(network: Any, device: str) -> Body:
     return Body(network, head, device, packed=False, products=products, note=NOT_PACKED)
 
 
-def _takes_packed(network: Any) -> bool:
+def takes_packed(network: Any) -> bool:
+    """Whether the model takes another attention; it has it from here on."""
     attention.register()
     try:
         network.set_attn_implementation(attention.NAME)
@@ -138,7 +139,7 @@ def _takes_packed(network: Any) -> bool:
     return network.config._attn_implementation == attention.NAME
 
 
-def _trial(vocabulary: int) -> list[np.ndarray]:
+def trial_rows(vocabulary: int) -> list[np.ndarray]:
     """Three rows of which two share their beginning, as packs treat them."""
     draws = np.random.Generator(np.random.PCG64(0))
     first, second, third = (draws.integers(0, vocabulary, size, dtype=np.int64) for size in (12, 9, 7))
@@ -156,7 +157,7 @@ def _plain(network: Any, ids: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
 
 def _check_head(head: Head, expected: list[tuple[Tensor, Tensor]]) -> None:
     for states, logits in expected:
-        if not _near(head.logits(states), logits.float(), states.dtype):
+        if not near(head.logits(states), logits.float(), states.dtype):
             raise ModelError(
                 "E443", "this model treats its logits in a way that is not known here",
                 help="use a model of another family; Llama, Qwen, Mistral, Gemma, Phi and GPT-2 are known",
@@ -177,7 +178,7 @@ def _answers(body: Body, trial: list[np.ndarray]) -> list[tuple[Tensor, Tensor]]
             found.append([states[-1][by_row[row]] for row in range(len(trial))])
     except (attention.UnknownAttention, RuntimeError, TypeError, NotImplementedError, IndexError):
         return None
-    if not all(_near(one, two, one.dtype) for one, two in zip(*found, strict=True)):
+    if not all(near(one, two, one.dtype) for one, two in zip(*found, strict=True)):
         return None
     return [(states, states) for states in found[0]]
 
@@ -186,10 +187,11 @@ def _close(answers: list[tuple[Tensor, Tensor]] | None, expected: list[tuple[Ten
     if answers is None:
         return False
     return all(
-        _near(ours, theirs, theirs.dtype) for (ours, _), (theirs, _) in zip(answers, expected, strict=True)
+        near(ours, theirs, theirs.dtype) for (ours, _), (theirs, _) in zip(answers, expected, strict=True)
     )
 
 
-def _near(ours: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
+def near(ours: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
+    """Whether two results are equal but for rounding."""
     difference = (ours.float() - theirs.float()).norm()
     return bool(difference <= TOLERANCE.get(dtype, 0.08) * theirs.float().norm() + 1e-6)

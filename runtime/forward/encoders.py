@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...compiler.wants import Embedding, Want
 from ...errors import ModelError
+from ..models import RESERVED_POSITIONS
 from . import attention
 from .gemm import speed_up
 from .layouts import layout_of, takes_one_call
@@ -50,13 +51,7 @@ class Encoder:
         return self._packed(pack) if self.packed else self._padded(pack)
 
     def _packed(self, pack: Pack) -> Tensor:
-        ids, positions = (torch.from_numpy(part)[None].to(self.device) for part in (pack.ids, pack.positions))
-        body = self.network[0].auto_model
-        causal = bool(getattr(body.config, "is_decoder", False))
-        one_call = takes_one_call(self.device, body.dtype)
-        layout = layout_of(pack.segments, self.device, causal=causal, one_call=one_call)
-        with attention.laid_out(layout):
-            states = body(input_ids=ids, position_ids=positions).last_hidden_state[0]
+        states = packed_states(self.network[0].auto_model, pack, self.device).last_hidden_state[0]
         width = max(len(part) for part in pack.slots)
         spread = states.new_zeros(len(pack.slots), width, states.shape[-1])
         for line, part in enumerate(pack.slots):
@@ -81,6 +76,22 @@ class Encoder:
     def _mask(self, pack: Pack, width: int) -> Tensor:
         lengths = np.array([len(part) for part in pack.slots])
         return torch.from_numpy((np.arange(width) < lengths[:, None]).astype(np.int64)).to(self.device)
+
+
+def packed_states(body: Any, pack: Pack, device: str, *, layers: bool = False) -> Any:
+    """What a transformer gives for packed rows; every layer's states where `layers`."""
+    causal = bool(getattr(body.config, "is_decoder", False))
+    one_call = takes_one_call(device, body.dtype)
+    layout = layout_of(pack.segments, device, causal=causal, one_call=one_call)
+    ids = torch.from_numpy(pack.ids)[None].to(device)
+    positions = torch.from_numpy(pack.positions + first_position(body.config))[None].to(device)
+    with attention.laid_out(layout):
+        return body(input_ids=ids, position_ids=positions, output_hidden_states=layers)
+
+
+def first_position(config: Any) -> int:
+    """The place of a row's first token: RoBERTa's kin begin after the padding token's."""
+    return int(config.pad_token_id) + 1 if config.model_type in RESERVED_POSITIONS else 0
 
 
 def prepared_encoder(model: LoadedModel, wants: Sequence[Want]) -> Encoder:

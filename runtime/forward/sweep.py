@@ -16,8 +16,12 @@ from ...errors import ModelError
 from .answers import Reading, fed_lengths, question
 from .body import Body, prepared
 from .encoders import Encoder, prepared_encoder
+from .heads import asked_classifier, prepared_classifier
+from .images import asked_eyes, prepared_eyes
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, packs
+from .ranks import asked_ranker, prepared_ranker
+from .seq2seq import asked_encoder_decoder, prepared_encoder_decoder
 
 if TYPE_CHECKING:
     from ..models import LoadedModel
@@ -104,9 +108,36 @@ class AskedEncoder:
 
 
 def _asked(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
-    if model.card.kind == "encoder":
-        return AskedEncoder(prepared_encoder(model, wants), sequences.lengths, wants)
-    return AskedBody(prepared(model), sequences, wants, model)
+    match model.card.kind:
+        case "encoder":
+            return AskedEncoder(prepared_encoder(model, wants), sequences.lengths, wants)
+        case "classifier":
+            return asked_classifier(model, sequences, wants)
+        case "seq2seq":
+            return asked_encoder_decoder(model, sequences, wants)
+        case "ranker":
+            return asked_ranker(model, sequences, wants)
+        case "vision":
+            return asked_eyes(model, sequences, wants)
+        case _:
+            return AskedBody(prepared(model), sequences, wants, model)
+
+
+def prepared_engine(model: LoadedModel) -> object:
+    """What runs the model, made at its first use; as a text it says how."""
+    match model.card.kind:
+        case "encoder":
+            return prepared_encoder(model, ())
+        case "classifier":
+            return prepared_classifier(model)
+        case "seq2seq":
+            return prepared_encoder_decoder(model)
+        case "ranker":
+            return prepared_ranker(model)
+        case "vision":
+            return prepared_eyes(model)
+        case _:
+            return prepared(model)
 
 
 def _blocks(

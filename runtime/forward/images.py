@@ -1,0 +1,172 @@
+"""Images and captions in one space: how alike a row's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from ...compiler.wants import Likeness, Want
+from ...errors import ModelError
+from .gemm import speed_up
+from .packing import Pack
+from .padding import padded
+
+if TYPE_CHECKING:
+    from ..models import LoadedModel
+    from ..tokens import Sequences
+
+TOKENS_PER_ROW = 50
+"""What a row costs besides its caption: the patches of one image of 224 x 224 points."""
+
+
+class Eyes(nn.Module):
+    """A CLIP model with the processor that its files describe."""
+
+    def __init__(self, network: Any, folder: str):
+        super().__init__()
+        self.network = network
+        self.config = network.config
+        self.processor = processor_of(folder)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.network.dtype
+
+    def seen(self, pictures: Sequence[Any]) -> Tensor:
+        """`[images, d]`, of unit length."""
+        pixels = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"]
+        weight = next(self.network.parameters())
+        return normalize(feature(self.network.get_image_features(pixels.to(weight.device, weight.dtype))))
+
+    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """`[captions, d]`, of unit length."""
+        return normalize(feature(self.network.get_text_features(**inputs)))
+
+
+def feature(output: Any) -> Tensor:
+    """The projected vector, however transformers wraps it."""
+    return output if isinstance(output, Tensor) else output.pooler_output
+
+
+def processor_of(folder: str) -> Any:
+    """What turns an image into the model's numbers. Raises ModelError E568 without Pillow, E436 without its file."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise ModelError(
+            "E568", "images cannot be read: the package pillow is not installed",
+            help='install it: `pip install "selrun[images]"`',
+        ) from None  # fmt: skip
+    from transformers import CLIPImageProcessorPil
+
+    try:
+        return CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "E436", f"the image processor of the model does not load: {error}",
+            help="copy preprocessor_config.json into the model's folder",
+        ) from None  # fmt: skip
+
+
+@dataclass
+class AskedEyes:
+    """A CLIP model, asked how alike the images and captions of rows are."""
+
+    eyes: Eyes
+    sequences: Sequences
+    wants: Sequence[Want]
+    device: str
+    share: bool = False
+    fed: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fed = self.sequences.lengths
+
+    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
+        pictures = [self.pictures(row) for row in pack.rows.tolist()]
+        found = [None] * len(pictures)
+        shown = [at for at, several in enumerate(pictures) if several]
+        if shown:
+            likeness = self.likeness(pack, pictures, shown).float().cpu().tolist()
+            found = [dict(zip(shown, likeness, strict=True)).get(at) for at in range(len(pictures))]
+        return dict.fromkeys(self.wants, pl.Series("answer", found, dtype=pl.Float32))
+
+    def pictures(self, row: int) -> list[Any]:
+        """The row's images; none, and a reason, where one of them cannot be read."""
+        assert self.sequences.images is not None
+        paths = self.sequences.images[row]
+        try:
+            pictures = [opened(path) for path in paths]
+        except UnreadableImage as unreadable:
+            self.sequences.late[row] = str(unreadable)
+            return []
+        if not pictures:
+            self.sequences.late[row] = "no image"
+        return pictures
+
+    def likeness(self, pack: Pack, pictures: Sequence[list[Any]], shown: Sequence[int]) -> Tensor:
+        """`[shown]`, the mean cosine over the images of each row."""
+        captions = self.eyes.read(padded([pack.ids[pack.slots[at]] for at in shown], self.pad, self.device))
+        images = self.eyes.seen([picture for at in shown for picture in pictures[at]])
+        counts = torch.tensor([len(pictures[at]) for at in shown], device=images.device)
+        products = (images * captions.repeat_interleave(counts, dim=0)).sum(-1)
+        owners = torch.arange(len(shown), device=images.device).repeat_interleave(counts)
+        return products.new_zeros(len(shown)).index_add(0, owners, products) / counts
+
+    @property
+    def pad(self) -> int:
+        """What stands after a caption; the mask hides it, and CLIP looks for the end by its first place."""
+        return int(self.eyes.config.text_config.eos_token_id or 0)
+
+
+class UnreadableImage(Exception):
+    """A row's image that is missing or broken."""
+
+
+def opened(path: str) -> Any:
+    """The decoded image. Raises UnreadableImage."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except FileNotFoundError:
+        raise UnreadableImage(f"no image is at {path}") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UnreadableImage(f"the image {path} cannot be read: {reason}") from None
+
+
+def asked_eyes(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> AskedEyes:
+    """The model with its question. Raises ModelError E442."""
+    if strange := next((want for want in wants if not isinstance(want, Likeness)), None):
+        raise ModelError(
+            "E442", f"a model of images does not answer `{type(strange).__name__.lower()}`",
+            help="use a causal language model",
+        )  # fmt: skip
+    return AskedEyes(prepared_eyes(model).model, sequences, wants, model.device)
+
+
+@dataclass
+class PreparedEyes:
+    """A CLIP model whose products are chosen."""
+
+    model: Eyes
+    products: str
+
+    def __str__(self) -> str:
+        return f"padded rows, {self.products} products"
+
+
+def prepared_eyes(model: LoadedModel) -> PreparedEyes:
+    """The model made ready at its first use."""
+    if not isinstance(model.engine, PreparedEyes):
+        model.engine = PreparedEyes(model.model, speed_up(model.model))
+    return model.engine

@@ -1,0 +1,72 @@
+"""UniEval's dimensions of a response in a dialogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ...compiler.op import Answers, Request, Score
+from ...compiler.values import Model
+from ...compiler.wants import NextToken, Template, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Dimension = Literal["naturalness", "coherence", "understandability", "engagingness"]
+
+QUESTIONS: dict[Dimension, str] = {
+    "naturalness": "question: Is this a natural response in the dialogue? </s> response: {response}",
+    "coherence": (
+        "question: Is this a coherent response given the dialogue history? </s> response: {response} </s> "
+        "dialogue history: {prompt}"
+    ),
+    "understandability": (
+        "question: Is this an understandable response in the dialogue? </s> response: {response}"
+    ),
+    "engagingness": (
+        "question: Is this an engaging and informative response according to the dialogue history and fact? "
+        "</s> response: {response} </s> dialogue history: {prompt} </s> fact: "
+    ),
+}
+"""What maszhongming/UniEval asks of a dialogue; the tokenizer makes its end token of `</s>`."""
+WINDOW = 1024
+"""Tokens in the authors' scripts."""
+
+
+class Unieval(Score):
+    """The probability of Yes against No when an encoder-decoder is asked one question about the response.
+
+    P(Yes) / (P(Yes) + P(No)) for the first token of the answer (Zhong et al., 2022, arXiv 2210.07197, eq. 3).
+    The authors add up engagingness over the sentences of a response, so that long ones exceed 1; here it is one
+    question about the whole, without a fact.
+    """
+
+    noun = "unieval"
+    positional = ("dimension",)
+    paper = "https://arxiv.org/abs/2210.07197"
+    default_model = "unieval-dialog"
+    range = "0 to 1"
+    missing = "rows with an empty response"
+    conversations = "last: the last response; everything before it is the dialogue history, line by line"
+    example = """
+        load "examples/tasks.jsonl"
+        | score unieval(coherence) using unieval-dialog
+        | top 20% by unieval
+    """
+
+    using: Model
+    dimension: Dimension
+    """What is asked: whether the response is natural, coherent, understandable or engaging."""
+    max_tokens: int = WINDOW
+    """The end of a longer question is cut: the dialogue history, where it shows one."""
+
+    def requests(self) -> dict[str, Request]:
+        question = QUESTIONS[self.dimension]
+        template = Template(self.dimension, question, question, "")
+        view = View(template, ("prompt",), self.max_tokens, seam="own")
+        return {"answer": Request(self.using, view, NextToken(("Yes", "No")))}
+
+    def reduce(self, known: Answers) -> pl.Series:
+        import polars as pl
+
+        answer = known["answer"].cast(pl.List(pl.Float64))
+        return 1 / (1 + (answer.list.get(1) - answer.list.get(0)).exp())
