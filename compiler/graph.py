@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .core import Algebra, Derive, Save, Sort
-from .op import Adds, Op
+from .op import Adds, Evaluate, Op
 from .schema import Schema
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ class Graph:
 
     def same_rows(self, key: str) -> str:
         """The first dataset on the way here that holds the same rows, whatever columns and order it has."""
-        while isinstance(self.nodes[key].op, Adds | Derive | Sort | Save) and self.nodes[key].inputs:
+        while (
+            isinstance(self.nodes[key].op, Adds | Derive | Sort | Save | Evaluate) and self.nodes[key].inputs
+        ):
             key = self.nodes[key].inputs[0]
         return key
 

@@ -221,6 +221,19 @@ class Dedup(Select):
     verb: ClassVar[str] = "dedup"
 
 
+class Evaluate(Op):
+    """A report about the rows at that point, or about models; the rows go on unchanged.
+
+    A field `against` that the recipe leaves open is filled with the rows that the chain began with.
+    """
+
+    verb: ClassVar[str] = "evaluate"
+
+    def report(self, known: Answers) -> Mapping[str, Any]:
+        """What there is to say, as JSON values by name; `{"before": …, "after": …}` where two are compared."""
+        raise NotImplementedError(f"{type(self).__name__} does not report")
+
+
 class Train(Op):
     """A model made by fine-tuning another one on some of the rows piped in."""
 

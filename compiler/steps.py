@@ -13,18 +13,19 @@ from ..dsl.words import VERBS
 from . import core
 from .convert import checked, convert, kind_in_words
 from .facts import Columns, SchemaOf, Unavailable
-from .op import Adds, Cluster, Op, Score, Select
+from .kinds import IN_WORDS, mismatches
+from .op import Adds, Cluster, Evaluate, Op, Score, Select
 from .problems import choices, problem, suggestion
 from .schema import Column, Schema
 from .scope import Flow, Scope
-from .values import Expression, Model
+from .values import Data, Expression, Model
 
 if TYPE_CHECKING:
     from .resolve import Resolver
 
 ADDING = ("score", "judge", "tag", "embed", "generate", "cluster")
 SELECTING = ("top", "bottom", "sample", "dedup", "diversify")
-PLANNED = ("evaluate", "compare", "judge", "tag", "generate")
+PLANNED = ("compare", "judge", "tag", "generate")
 CLAUSE_FIELDS: Mapping[str, str] = {
     "using": "using",
     "by": "by",
@@ -54,7 +55,7 @@ class Steps:
             "save": self.save,
             **dict.fromkeys(ADDING, self.adding),
             **dict.fromkeys(SELECTING, self.selecting),
-            "evaluate": self.noun_missing,
+            "evaluate": self.evaluating,
             "compare": self.noun_missing,
         }
 
@@ -331,6 +332,29 @@ class Steps:
             help="score the rows first, such as `score ifd using gpt2`, or write `by len(response)`",
         )
 
+    def evaluating(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
+        """`evaluate`: a report; the rows go on as they are, and so does the model used last."""
+        flow = self.resolver.input(flow)
+        thing = self.one_thing(step)
+        kind, arguments, span = self.noun(step, thing, scope)
+        op, after = self.built(kind, arguments, step, scope, flow, span)
+        assert isinstance(op, Evaluate)
+        if "against" in kind.model_fields and not any(isinstance(r, Data) for r in op.references()):
+            op = op.model_copy(update={"against": self.rows_before(flow, op.reads())})
+        return self.added(op, replace(after, model=flow.model), after.schema, _title(step, thing), span)
+
+    def rows_before(self, flow: Flow, columns: frozenset[str]) -> Data:
+        """The rows that a chain began with, or the first with these columns."""
+        assert flow.key is not None
+        key = flow.key
+        while inputs := self.resolver.nodes[key].inputs:
+            node, before = self.resolver.nodes[key], self.resolver.nodes[inputs[0]].schema
+            joined = isinstance(node.op, core.Algebra) and node.op.operator == "+"
+            if joined or before is None or any(before.get(name) is None for name in columns):
+                break
+            key = inputs[0]
+        return Data(key=key, label="the rows before")
+
     # Nouns and fields
 
     def noun(
@@ -441,7 +465,10 @@ class Steps:
             place = self.resolver.place(scope, flow, f"`{name}` of {what}")
             values[name] = self.value(name, expression, annotation, place)
         self.fill(kind, values, flow, scope, span)
-        return self.validated(kind, values, fields, span)
+        op = self.validated(kind, values, fields, span)
+        if unfit := next(mismatches(op), None):
+            raise problem("E434", unfit.headline, span, f"asks {IN_WORDS[unfit.needed]}", help=unfit.help)
+        return op
 
     def value(self, name: str, expression: tree.Expr, annotation: Any, place: Any) -> Any:
         if name in ("per",) and isinstance(expression, tree.Name):

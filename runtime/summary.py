@@ -48,6 +48,18 @@ def step_lines(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for step in steps:
         line = f"  {shortened(step['title']):<{width}}  {step['rows_out']:>{digits},}"
         yield f"{line}   {'; '.join(losses(step))}".rstrip()
+        yield from report_lines(step.get("notes", {}).get("report", {}))
+
+
+def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """What a step reports, a line for each value: `vendi  48.21 → 30.55`."""
+    width = max(map(len, report), default=0)
+    for name, value in report.items():
+        compared = (
+            [value.get(which) for which in ("before", "after")] if isinstance(value, Mapping) else [value]
+        )
+        shown = " → ".join("–" if one is None else number(one) for one in compared)
+        yield f"    {name.replace('_', ' '):<{width}}  {shown}"
 
 
 def losses(step: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,192 @@
+"""How diverse the rows are that a selection left, beside those it began with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ...compiler.op import Answers, Evaluate, Request
+from ...compiler.templates import ALPACA
+from ...compiler.values import Data, Expression, Model
+from ...compiler.wants import Template
+from ...errors import DataError
+from ..embed.directions import directions
+from ..embed.vectors import Points, points, vectors_of
+from . import measures
+from .novelty import Weighing, different, novelties
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+class Diversity(Evaluate):
+    """How diverse the rows are, before and after the choices made so far; the rows go on as they are.
+
+    `before` are the rows that the chain began with, or those of `against`; `after` those at this point. Of
+    their vectors: the Vendi score (effective number of different rows; Friedman and Dieng, 2023), the mean
+    cosine similarity of all pairs, the radius (geometric mean of the dimensions' standard deviations), log
+    det of the matrix of similarities, the entropy of the shares of k-means clusters (found before) and the
+    mean squared distance to their centres, NovelSum (arXiv 2502.17184), and the mean distance of the rows
+    before to the nearest row after. All but the radius are of unit vectors. No matrix of all pairs is made.
+
+    With `faithful = true` radius and NovelSum are those of OpenDataArena's scripts, where a dimension without
+    spread counts 1e-10 and rows weigh by their own density; by default such dimensions are left out, and
+    neighbours' densities count, as the paper writes.
+    """
+
+    noun = "diversity"
+    positional = ("clusters",)
+    random = True
+    paper = "https://arxiv.org/abs/2210.02410"
+    default_model = "minilm"
+    example = 'load "examples/tasks.jsonl" | sample 20% | evaluate diversity using nano'
+
+    clusters: int = Field(10, ge=1)
+    """Into how many clusters the rows before are divided."""
+    against: Data | None = None
+    """The rows to compare with; those that the chain began with where not given."""
+    using: Model | None = None
+    """The sentence encoder or language model that gives the vectors."""
+    by: Expression | None = None
+    """A column of vectors in place of a model's."""
+    of: Literal["prompt", "response", "whole"] = "prompt"
+    """Which part of a row the model reads."""
+    template: Template = ALPACA
+    """How a language model is shown a row."""
+    neighbours: int = Field(10, ge=1)
+    """Of NovelSum: over how many neighbours densities are taken."""
+    pairs_up_to: int = 10_000
+    """NovelSum compares every pair of rows; of a larger set it is not computed."""
+    faithful: bool = False
+    """Radius and NovelSum as OpenDataArena's scripts compute them."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Diversity:
+        if self.using is None and self.by is None:
+            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
+        if self.by is not None and self.by.name is None:
+            raise ValueError(f"takes one column of vectors, not `{self.by.text}`")
+        return self
+
+    def requests(self) -> dict[str, Request]:
+        if self.by is not None or self.using is None:
+            return {}
+        after = vectors_of(self.using, self.of, self.template)
+        before = Request(after.model, after.view, after.want, of=self.against)
+        return {"after": after} if self.against is None else {"before": before, "after": after}
+
+    def report(self, known: Answers) -> dict[str, Any]:
+        sets = {name: Placed.of(column) for name, column in self._columns(known)}
+        _tell_of_rows_without_vectors(sets)
+        first = sets.get("before", sets["after"])
+        partition = self._partition(first)
+        found = {name: self._measured(placed, first, partition) for name, placed in sets.items()}
+        report: dict[str, Any] = {
+            measure: {name: found[name][measure] for name in sets} for measure in found["after"]
+        }
+        if "before" in sets:
+            report["facility_distance"] = _facility_distance(first, sets["after"])
+        return report
+
+    def _columns(self, known: Answers) -> Iterator[tuple[str, pl.Series]]:
+        if self.against is not None:
+            name = self.by.name if self.by is not None else None
+            yield "before", known["before"] if name is None else known.dataset(self.against)[name]
+        yield "after", known["after"] if self.by is None else known.evaluate(self.by)
+
+    def _partition(self, placed: Placed) -> measures.Partition:
+        from sklearn.cluster import KMeans
+
+        if len(placed) < self.clusters:
+            raise DataError(
+                "E520",
+                f"{self.clusters:,} clusters need {self.clusters:,} rows, and there are {len(placed):,} with a vector",
+                help=f"ask for fewer clusters, such as `diversity({max(1, len(placed) // 10)})`",
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = KMeans(self.clusters, random_state=self.seed).fit(placed.directions)
+        return measures.Partition(fit.cluster_centers_)
+
+    def _measured(
+        self, placed: Placed, reference: Placed, partition: measures.Partition
+    ) -> dict[str, float | int | None]:
+        """Every measure of one set of rows; none of a set without vectors."""
+        rows: dict[str, float | int | None] = {
+            "rows": placed.rows,
+            "without_vector": placed.rows - len(placed),
+        }
+        if not len(placed):
+            return rows | dict.fromkeys(MEASURES)
+        labels, away = partition.places(placed.directions)
+        return rows | {
+            "vendi": measures.vendi(placed.directions),
+            "mean_similarity": measures.mean_similarity(placed.directions),
+            "radius": measures.radius(placed.vectors, floor=self.faithful),
+            "log_det": measures.log_det(placed.directions),
+            "partition_entropy": measures.entropy(labels),
+            "cluster_inertia": float(away.mean()),
+            "novelsum": self._novelsum(placed.directions, reference.directions),
+        }
+
+    def _novelsum(self, rows: np.ndarray, reference: np.ndarray) -> float | None:
+        if not 1 < len(rows) <= self.pairs_up_to or len(different(reference)) <= self.neighbours:
+            return None
+        weighing = Weighing(self.neighbours, published=self.faithful)
+        return float(novelties(rows, reference, weighing).mean())
+
+
+MEASURES = (
+    "vendi",
+    "mean_similarity",
+    "radius",
+    "log_det",
+    "partition_entropy",
+    "cluster_inertia",
+    "novelsum",
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A set of rows: how many, and those of them that have a vector with a direction."""
+
+    rows: int
+    vectors: np.ndarray
+    directions: np.ndarray
+
+    @classmethod
+    def of(cls, column: pl.Series) -> Placed:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            placed = points(column)
+            pointed = directions(placed)
+        return cls(len(column), _those(placed, pointed), pointed.vectors)
+
+    def __len__(self) -> int:
+        return len(self.directions)
+
+
+def _those(placed: Points, pointed: Points) -> np.ndarray:
+    import numpy as np
+
+    return placed.vectors[np.isin(placed.rows, pointed.rows)]
+
+
+def _tell_of_rows_without_vectors(sets: Mapping[str, Placed]) -> None:
+    for name, placed in sets.items():
+        if lacking := placed.rows - len(placed):
+            told = f"{lacking:,} of the {placed.rows:,} rows {name} have no vector; they are left out"
+            warnings.warn(told, UserWarning, stacklevel=3)
+
+
+def _facility_distance(before: Placed, after: Placed) -> float | None:
+    if not len(after):
+        return None
+    return float(measures.facility_distances(before.directions, after.directions).mean())
