@@ -75,13 +75,13 @@ class Selector(Score):
         return self
 
     def reduce(self, known: Answers) -> pl.Series:
+        import numpy as np
         import polars as pl
         import torch
 
         features = self._features(known)
-        complete = torch.from_numpy(features).isfinite().all(dim=1).numpy()
-        if not complete.any():
-            raise self._none_complete(known.rows.height)
+        complete = np.asarray(np.isfinite(features).all(axis=1))
+        self._check_features(features, complete)
         rows = torch.from_numpy(features[complete])
         path = Path(self.weights) if self.weights is not None else None
         selector = loaded(path, rows.shape[1]) if path else self._learned(known, features, complete)
@@ -100,14 +100,22 @@ class Selector(Score):
         import numpy as np
 
         blocks = [_numbers(known.evaluate(each)) for each in self.features]
-        features = np.concatenate(blocks, axis=1).astype(np.float32)
-        if features.shape[1] % HEADS == 0:
-            return features
-        raise DataError(
-            "E572",
-            f"the selector's {HEADS} heads share its features evenly, and there are {features.shape[1]}",
-            help=f"leave features out, or add some, so that their number is a multiple of {HEADS}",
-        )
+        return np.concatenate(blocks, axis=1).astype(np.float32)
+
+    def _check_features(self, features: np.ndarray, complete: np.ndarray) -> None:
+        """Raises DataError E572 where the network cannot read a row."""
+        if not complete.any():
+            raise DataError(
+                "E572",
+                f"none of the {len(features):,} rows has all {len(self.features)} features of the selector",
+                help="look at which of them is null everywhere, or leave it out",
+            )
+        if features.shape[1] % HEADS:
+            raise DataError(
+                "E572",
+                f"the selector's {HEADS} heads share its features evenly, and there are {features.shape[1]}",
+                help=f"leave features out, or add some, so that their number is a multiple of {HEADS}",
+            )
 
     def _learned(self, known: Answers, features: np.ndarray, complete: np.ndarray) -> torch.nn.ModuleDict:
         import torch
@@ -141,7 +149,7 @@ class Selector(Score):
         return Lesson(
             groups["row"].explode().to_numpy(),
             means / sizes.to_numpy().astype(np.float32)[:, None],
-            groups["label"].list.first().cast(pl.Float32).to_numpy(),
+            groups["label"].list.first().cast(pl.Float32).to_numpy(writable=True),
         )
 
     def _check(self, groups: pl.DataFrame) -> None:
@@ -160,13 +168,6 @@ class Selector(Score):
                 f"its subsets have {sizes[0]:,} to {sizes[-1]:,} rows, and the authors' are equally large",
                 "take equally many rows of each, or leave `faithful` out",
             )
-
-    def _none_complete(self, rows: int) -> DataError:
-        return DataError(
-            "E572",
-            f"none of the {rows:,} rows has all {len(self.features)} features of the selector",
-            help="look at which of them is null everywhere, or leave it out",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ def _numbers(feature: pl.Series) -> np.ndarray:
     if not feature.dtype.is_nested():
         return feature.cast(pl.Float64).fill_null(float("nan")).to_numpy()[:, None]
     placed = points(feature)
+    if not len(placed):
+        return np.full((len(feature), 1), np.nan)
     numbers = np.full((len(feature), placed.vectors.shape[1]), np.nan)
     numbers[placed.rows] = placed.vectors
     return numbers

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from .quota import quotas
 from .ranking import how_many_places
 
 if TYPE_CHECKING:
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
 class ClusterQuota(Select):
     """The best rows by a number, each cluster having places in proportion to its size and at least one.
 
-    Wei et al., 2023 (arXiv 2308.12067), section 3.3. Places are shared out by largest remainder; where
-    small clusters' single places make them too many, the worst of the rows chosen go again. The result is
-    in order, the best first; ties go to the earlier row.
+    Wei et al., 2023 (arXiv 2308.12067): 2 % more places than rows wanted are shared out, rounded down in
+    each cluster and at least one; of the rows that get a place the best go on. Where rounding leaves fewer
+    than are wanted, the best of the others fill up. The result is in order, the best first; ties go to the
+    earlier row.
 
-    With `faithful = true` as in the authors' script: 2 % more places than rows wanted, rounded down in each
-    cluster, numbers cut to whole ones before they are compared, ties in the order of the clusters, and the
-    result in the order of the input.
+    `faithful = true` differs as the authors' script does: numbers are cut to whole ones before they are
+    compared, ties are in the order of the clusters, nothing fills up, and the result is in the order of the
+    input.
     """
 
     verb = "diversify"
@@ -53,10 +53,12 @@ class ClusterQuota(Select):
 
         wanted = self.keep.of(known.rows.height)
         standing = self._standing(known, wanted)
-        offered = standing.filter(pl.col("place") <= pl.col("places")).sort(
-            "worth", "turn", descending=[True, False]
-        )
-        taken = offered["row"].head(wanted).cast(pl.UInt32)
+        queue = standing.drop_nulls(["cluster", "worth"]).sort("worth", "turn", descending=[True, False])
+        placed = pl.col("place") <= pl.col("places")
+        offered, others = queue.filter(placed), queue.filter(~placed)
+        filling = others.head(0 if self.faithful else max(0, wanted - len(offered)))
+        chosen = pl.concat([offered.head(wanted), filling]).sort("worth", "turn", descending=[True, False])
+        taken = chosen["row"].cast(pl.UInt32)
         order = taken.sort() if self.faithful else taken
         quota = standing.group_by("cluster", maintain_order=True).agg(pl.col("size", "places").first())
         notes = {"kept": len(order), "of": known.rows.height, "quotas": quota.to_dicts()}
@@ -69,26 +71,18 @@ class ClusterQuota(Select):
         worth = known.evaluate(self.by).cast(pl.Float64).fill_nan(None)
         worth = worth if self.by.better == "high" else -worth
         rows = pl.DataFrame({"cluster": known.column(self.per), "worth": worth}).with_row_index("row")
-        counted = (pl.len().alias("size"), pl.col("worth").count().alias("room"))
+        counted = (pl.len().cast(pl.Int64).alias("size"), pl.col("worth").count().alias("worthy"))
         clusters = rows.drop_nulls("cluster").group_by("cluster", maintain_order=True).agg(counted)
-        if not wanted or clusters["room"].sum() == 0:
+        if not wanted or clusters["worthy"].sum() == 0:
             raise self._nothing(wanted, known.rows.height)
-        clusters = clusters.with_columns(
-            pl.Series("places", self._places(clusters, wanted, rows.height), pl.UInt32)
-        )
+        share = wanted * 51 // 50 * pl.col("size") // rows.height
+        clusters = clusters.with_columns(pl.max_horizontal(share, 1).alias("places"))
         rows = rows.join(clusters.with_row_index("first"), "cluster", how="left", maintain_order="left")
         best = pl.col("worth").truncate() if self.faithful else pl.col("worth")
         turn = pl.struct("first", "row") if self.faithful else pl.struct("row")
         place = best.rank("ordinal", descending=True).over("cluster")
         rows = rows.with_columns(best.alias("worth"), turn.alias("turn"))
         return rows.with_columns(pl.when(pl.col("cluster").is_not_null()).then(place).alias("place"))
-
-    def _places(self, clusters: pl.DataFrame, wanted: int, rows: int) -> list[int]:
-        sizes = clusters["size"].to_list()
-        if self.faithful:
-            return [max(1, wanted * 51 // 50 * size // rows) for size in sizes]
-        shared = quotas(sizes, wanted, clusters["room"].to_list())
-        return [max(1, places) for places in shared]
 
     def _nothing(self, wanted: int, rows: int) -> DataError:
         if not wanted:

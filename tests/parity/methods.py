@@ -1,0 +1,180 @@
+"""Instruction-Mining, InstructionGPT-4 and CaR against their published rules and the authors' outputs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import selrun
+from selrun.compiler.catalogue import catalogue
+from selrun.compiler.values import Expression
+from selrun.stdlib.score.selector import Selector
+from selrun.stdlib.select.cluster_quota import ClusterQuota
+
+from .claim import Compared, beside, claim, golden
+
+
+def fields(name: str) -> dict[str, Any]:
+    return json.loads(golden(name).read_text("utf-8"))["fields"]
+
+
+def run(recipe: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """What a recipe makes of rows, in a store of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return selrun.run(recipe, rows, store=Path(folder)).rows
+
+
+def numbered(columns: dict[str, Any]) -> pl.DataFrame:
+    """Rows with texts of no meaning and these columns."""
+    rows = pl.DataFrame(columns).with_row_index("row")
+    return rows.with_columns(instruction=pl.format("row {}", "row"), output=pl.lit("answer"))
+
+
+def last_steps(method: str, first: str) -> str:
+    """A method's steps from the one that begins so, for columns that are there already."""
+    lines = [line for line in catalogue().methods[method].splitlines() if not line.startswith("##")]
+    at = next(i for i, line in enumerate(lines) if line.strip(" |").startswith(first))
+    return "\n".join(lines[at:]).strip().removeprefix("|").strip()
+
+
+def mined(method: str, names: dict[str, str], kind: str) -> Compared:
+    known = json.loads(golden("instructmining.json").read_text("utf-8"))
+    rows = numbered({ours: known["input"][theirs] for ours, theirs in names.items()})
+    steps = last_steps(method, "derive log_loss").replace("bottom keep", "bottom 100%")
+    found = run(steps, rows)
+    values = found.sort("row")["log_loss"].to_list()
+    ours = [*values, *found["row"].to_list()]
+    return Compared(ours, [*known["fields"][f"{kind}_logloss"], *known["fields"][f"{kind}_order"]])
+
+
+@claim("instruction_mining", source="golden/instructmining.json", tolerance=1e-12)
+def the_later_rule() -> Compared:
+    names = {"reward": "rew", "understandability": "und", "naturalness": "nat", "coherence": "coh"}
+    return mined("instruction_mining", names, "v3")
+
+
+@claim("instruction_mining_v1", source="golden/instructmining.json", tolerance=1e-12)
+def the_first_rule() -> Compared:
+    return mined("instruction_mining_v1", {"reward": "rew", "tokens_out": "len", "knn_6": "knn6"}, "v1")
+
+
+# InstructionGPT-4
+
+
+class Pool:
+    """The released indicators as rows."""
+
+    def __init__(self) -> None:
+        self.released = np.load(golden("instructiongpt4_inputs.npz"))
+        names = ("image_pca", "text_pca", "indicators")
+        features = np.concatenate([self.released[name] for name in names], axis=1)
+        self.rows = pl.DataFrame(
+            {
+                "features": pl.Series(features, dtype=pl.Array(pl.Float32, features.shape[1])),
+                "score": self.released["scores"].astype(np.float64),
+                "cluster": self.released["clusters"],
+            }
+        )
+
+    def evaluate(self, expression: Expression) -> pl.Series:
+        return self.rows[expression.text]
+
+    def column(self, name: str) -> pl.Series:
+        return self.rows[name]
+
+
+def column(name: str) -> Expression:
+    return Expression(tree=None, text=name, columns=frozenset({name}))
+
+
+def selector_scores(pool: Pool, *, faithful: bool) -> list[float]:
+    from safetensors.numpy import save_file
+
+    weights = {name[2:]: array for name, array in pool.released.items() if name.startswith("w.")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "selector.safetensors"
+        save_file(weights, path)
+        op = Selector(features=(column("features"),), weights=str(path), faithful=faithful)
+        return op.reduce(pool).to_list()  # type: ignore[arg-type]
+
+
+@claim("instruction_gpt4", source="golden/instructiongpt4_inputs.npz", tolerance=1e-5)
+def scores_of_the_released_selector() -> Compared:
+    pool = Pool()
+    corrected = selector_scores(pool, faithful=False)
+    theirs = pool.released["scores"].tolist()
+    return Compared(selector_scores(pool, faithful=True), theirs, corrected)
+
+
+@claim("instruction_gpt4", source="golden/instructiongpt4.json", tolerance=1e-5)
+def scores_of_a_part_of_the_pool() -> Compared:
+    pool = Pool()
+    pool.rows = pool.rows.head(300)
+    theirs = fields("instructiongpt4.json")["first300_alone_first10"]
+    return Compared(selector_scores(pool, faithful=True)[:10], theirs)
+
+
+def quota(pool: Pool, *, faithful: bool) -> list[str]:
+    from selrun.compiler.values import Count
+
+    op = ClusterQuota(keep=Count(rows=200), by=column("score"), per="cluster", faithful=faithful)
+    picked = op.pick(pool)  # type: ignore[arg-type]
+    return [str(pool.released["image_ids"][row]) for row in picked.order]
+
+
+@claim("instruction_gpt4", source="golden/instructiongpt4.json")
+def two_hundred_images() -> Compared:
+    pool = Pool()
+    theirs = fields("instructiongpt4.json")["selected_image_ids"]
+    return Compared(sorted(quota(pool, faithful=True)), sorted(theirs), quota(pool, faithful=False))
+
+
+@claim("instruction_gpt4", source="golden/instructiongpt4.json")
+def two_hundred_images_ranked_by_whole_scores() -> Compared:
+    theirs = fields("instructiongpt4.json")["selected_if_ranked_by_float"]
+    return Compared(sorted(quota(Pool(), faithful=False)), sorted(theirs))
+
+
+# CaR
+
+
+def ranked_rows() -> pl.DataFrame:
+    """The authors' rows in their order: by score, the best first."""
+    known = json.loads(golden("car_cluster_rank.json").read_text("utf-8"))
+    vectors = np.load(beside("golden/shared/minilm_car_text_2000.npz"))["emb"]
+    columns = {"iqs": known["input"]["scores"], "car_vector": pl.Series(vectors)}
+    return numbered(columns)[known["fields"]["n2000_n11000_n21_ninitNone"]["input_order"]]
+
+
+def car(best: int, n_init: int = 1) -> pl.DataFrame:
+    steps = last_steps("car", "embed pca").replace("best", str(best)).replace("each", "1")
+    steps = steps.replace("(clusters)", f"(31, n_init = {n_init}, seed = 42)")
+    return run(steps, ranked_rows())
+
+
+@claim("car", source="golden/car_pca_reduced.npz", tolerance=1e-3)
+def principal_components() -> Compared:
+    reduced = run("embed pca(95%) by car_vector as short", ranked_rows())["short"].to_numpy()
+    return Compared(
+        reduced.ravel().tolist(),
+        np.load(golden("car_pca_reduced.npz"))["X_reduced_input_order"].ravel().tolist(),
+    )
+
+
+@claim("car", source="golden/car_cluster_rank.json")
+def the_best_and_the_best_of_every_cluster() -> Compared:
+    found, theirs = [], []
+    for name, best, n_init in (
+        ("n11000_n21_ninitNone", 1000, 1),
+        ("n11000_n21_ninit10", 1000, 10),
+        ("n1200_n21_ninitNone", 200, 1),
+    ):
+        found.append(sorted(car(best, n_init)["row"].to_list()))
+        theirs.append(
+            sorted(fields("car_cluster_rank.json")[f"n2000_{name}"]["selected_original_index_in_order"])
+        )
+    return Compared(found, theirs)
