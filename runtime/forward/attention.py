@@ -20,19 +20,31 @@ class UnknownAttention(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Segments of one length: side by side in the row, or behind a parent and then picked by `index`."""
+class Side:
+    """Segments of one length that lie side by side."""
 
     length: int
-    """Tokens that attend to each other in one segment, parent's included."""
-    own: int
-    """The last so many of them are the segment's own."""
-    start: int = 0
-    count: int = 1
-    index: Tensor | None = None
-    """`[count * length]`, the slots of parent and segment; `None` where they lie side by side."""
-    target: Tensor | None = None
-    """`[count * own]`, the slots of the segments' own tokens."""
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Segments of about one length behind one parent; the shorter ones are filled up on the right."""
+
+    before: int
+    """Tokens of the parent that each of them sees."""
+    length: int
+    """Of the longest segment."""
+    count: int
+    asking: Tensor
+    """`[count * length]`, the slots of the segments' own tokens."""
+    seen: Tensor
+    """`[count * (before + length)]`, the slots of the parent's tokens and of their own."""
+    kept: Tensor | None
+    """Which of the asking ones are no filling; `None`: all."""
+    target: Tensor
+    """The slots of those that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class Windows:
 class Layout:
     """How the segments of one packed row lie."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[Side | Behind, ...]
     causal: bool = True
     variable: Variable | None = None
     windows: Windows = field(default_factory=Windows)
@@ -119,39 +131,51 @@ def attend(
         return _variable(layout, query[0], key[0], value[0], scaling, sliding_window)[None], None
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
     for group in layout.groups:
-        _attend_group(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
+        attend_group = _side if isinstance(group, Side) else _behind
+        attend_group(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
     return out[None], None
 
 
-def _attend_group(
-    group: Group, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+def _side(
+    group: Side, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
     scaling: float | None, window: int | None,
 ) -> None:  # fmt: skip
-    q, k, v = (_picked(group, states) for states in (query, key, value))  # [count, heads, length, size]
-    mask = _band(group.length, window, q.device) if window and group.length > window and causal else None
+    part = slice(group.start, group.start + group.count * group.length)
+    q, k, v = (_split(states[:, part], group.count) for states in (query, key, value))
+    mask = _band(0, group.length, window, q.device) if window and group.length > window and causal else None
     seen = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scaling,
         enable_gqa=q.shape[1] != k.shape[1],
-    ).transpose(1, 2)  # fmt: skip
-    if group.target is None:
-        out[group.start : group.start + group.count * group.length] = seen.flatten(0, 1)
-    else:
-        out[group.target] = seen[:, group.length - group.own :].flatten(0, 1)
+    )  # fmt: skip
+    out[part] = seen.transpose(1, 2).flatten(0, 1)
 
 
-def _picked(group: Group, states: Tensor) -> Tensor:
-    heads, _, size = states.shape
-    if group.index is None:
-        part = states[:, group.start : group.start + group.count * group.length]
-    else:
-        part = states.index_select(1, group.index)
-    return part.view(heads, group.count, group.length, size).transpose(0, 1)
+def _behind(
+    group: Behind, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+    scaling: float | None, window: int | None,
+) -> None:  # fmt: skip
+    q = _split(query.index_select(1, group.asking), group.count)
+    k, v = (_split(states.index_select(1, group.seen), group.count) for states in (key, value))
+    # Filled up on the right, where a causal mask lets nobody look.
+    mask = _band(group.before, group.length, window, q.device)
+    seen = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+    )
+    flat = seen.transpose(1, 2).flatten(0, 1)
+    out[group.target] = flat if group.kept is None else flat[group.kept]
 
 
-def _band(length: int, window: int, device: torch.device) -> Tensor:
-    at = torch.arange(length, device=device)
-    distance = at[:, None] - at[None, :]
-    return (distance >= 0) & (distance < window)
+def _split(states: Tensor, count: int) -> Tensor:
+    """`[heads, count * length, size]` as `[count, heads, length, size]`."""
+    return states.unflatten(1, (count, -1)).transpose(0, 1)
+
+
+def _band(before: int, length: int, window: int | None, device: torch.device) -> Tensor:
+    """`[length, before + length]`, whether a token sees another: not the later ones, and not beyond a window."""
+    distance = torch.arange(before, before + length, device=device)[:, None] - torch.arange(
+        before + length, device=device
+    )
+    return distance >= 0 if window is None else (distance >= 0) & (distance < window)
 
 
 def _variable(

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from .attention import Group, Layout, Variable
+from .attention import Behind, Layout, Side, Variable
 from .packing import Segment
 
 
@@ -19,27 +19,35 @@ def layout_of(
     """How the segments attend: grouped by length, or in one variable-length call."""
     if one_call:
         return Layout((), causal, variable(segments, device))
+    if not causal and any(segment.before for segment in segments):
+        raise ValueError("only causal attention is filled up behind a parent")
     return Layout(tuple(group(list(same), device) for _, same in groupby(segments, _shape)), causal)
 
 
 def _shape(segment: Segment) -> tuple[int, int, int]:
-    return segment.length, segment.parent, segment.before
+    """What neighbours of one group have in common; behind a parent their lengths may differ a little."""
+    if not segment.before:
+        return segment.length, 0, 0
+    step = max(segment.length.bit_length() - 3, 0)
+    return segment.length >> step << step, segment.parent, segment.before
 
 
-def group(segments: list[Segment], device: str) -> Group:
-    """Neighbours of one length and one parent."""
+def group(segments: list[Segment], device: str) -> Side | Behind:
+    """Neighbours of about one length and one parent."""
     first, count = segments[0], len(segments)
-    length = first.before + first.length
     if not first.before:
-        return Group(length, length, first.start, count)
+        return Side(first.length, first.start, count)
+    lengths = np.array([segment.length for segment in segments])
     starts = np.array([segment.start for segment in segments])
-    own = starts[:, None] + np.arange(first.length)
+    place = np.arange(lengths.max())
+    own = starts[:, None] + np.minimum(place, lengths[:, None] - 1)
     parent = np.broadcast_to(first.parent + np.arange(first.before), (count, first.before))
-    index = np.concatenate([parent, own], axis=1).reshape(-1)
-    return Group(
-        length, first.length, first.start, count,
-        torch.from_numpy(index).to(device), torch.from_numpy(own.reshape(-1)).to(device),
-    )  # fmt: skip
+    real = (place < lengths[:, None]).reshape(-1)
+    asking, seen = own.reshape(-1), np.concatenate([parent, own], axis=1).reshape(-1)
+    moved = (torch.from_numpy(part).to(device) for part in (asking, seen, asking[real]))
+    kept = None if real.all() else torch.from_numpy(np.flatnonzero(real)).to(device)
+    asking, seen, target = moved
+    return Behind(first.before, int(lengths.max()), count, asking, seen, kept, target)
 
 
 def variable(segments: Sequence[Segment], device: str) -> Variable:
