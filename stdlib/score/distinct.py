@@ -23,7 +23,7 @@ class Distinct(TextScore):
     paper = "https://arxiv.org/abs/1510.03055"
     range = "above 0, up to 1: no n-gram comes twice"
     missing = "rows whose part has fewer than n words"
-    example = 'load "examples/tasks.jsonl" | score distinct(2), distinct(3) as distinct_3 | top 5 by distinct'
+    example = 'load "examples/tasks.jsonl" | score distinct | top 5 by distinct'
 
     n: int = Field(2, ge=1)
     """Of how many words."""

@@ -38,7 +38,7 @@ class Vocd(TextScore):
     paper = "https://doi.org/10.1093/llc/15.3.323"
     range = "above 0, most texts 10 to 150; high is varied"
     missing = "rows whose part has 50 words or fewer, or no word twice"
-    example = 'load "examples/tasks.jsonl" | score vocd(of = whole) | top 5 by vocd'
+    example = 'load "examples/tasks.jsonl" | score vocd | filter vocd > 40'
 
     faithful: bool = False
     """Draw the samples as OpenDataArena's scorer does."""

@@ -19,6 +19,8 @@ OPERATIONS = {f"{verb} {noun}": op.example for (verb, noun), op in catalogue().o
 NOT_RUN = ("longer.sel",)
 """Recipes with steps that need what is not there: a judge, or files of their own."""
 GENERATED = {f"generated {seed}": Maker(seed).recipe() for seed in range(50)}
+NOT_INSTALLED = "E545"
+"""What an example ends in whose package is an extra."""
 TOO_FEW = ("E520", "E521", "E522", "E524")
 """What a recipe may end in that leaves too few rows for a later step."""
 
@@ -89,7 +91,8 @@ def test_recipes_of_the_repository(path: Path, place: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("text", OPERATIONS.values(), ids=OPERATIONS)
 def test_examples_of_operations(text: str, place: Path, monkeypatch: pytest.MonkeyPatch):
-    assert isinstance(assert_same(text, place, monkeypatch), Run)
+    found = assert_same(text, place, monkeypatch)
+    assert isinstance(found, Run) or found.startswith(NOT_INSTALLED)
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
