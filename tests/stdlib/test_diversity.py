@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from answers import ENCODER, NANO, Given
 from selrun.compiler.values import Data, Expression
-from selrun.dsl.tree import Name
+from selrun.dsl.tree import Name, Source, Span
 from selrun.errors import DataError
 from selrun.stdlib.evaluate.diversity import MEASURES, Diversity
 
@@ -31,7 +31,11 @@ class Known(Given):
 
 
 def column(name: str) -> Expression:
-    return Expression(tree=Name(name, False), text=name, columns=frozenset([name]))
+    return Expression(
+        tree=Name(name, False, span=Span(Source("", name), 0, len(name))),
+        text=name,
+        columns=frozenset([name]),
+    )
 
 
 def report(before: list | np.ndarray, after: list | np.ndarray, **options: object) -> dict:
