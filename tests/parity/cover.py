@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 from selrun.compiler.op import Select
 from selrun.compiler.values import Count, Expression
+from selrun.stdlib.select.bins import Bins
 from selrun.stdlib.select.facility import Facility
+from selrun.stdlib.select.graphcut import graph_cut_bins
 
 from .claim import Compared, claim, golden
 
@@ -69,3 +71,25 @@ def located(vectors: np.ndarray, expected: list[int]) -> tuple[list[int], list[i
     ops = (Facility(keep=keep, vectors=PLACE, faithful=faithful) for faithful in (True, False))
     ours, corrected = (picks(op, vectors) for op in ops)
     return ours, expected, corrected
+
+
+@claim("bins: Dataset Quantization", source=DQ)
+def bins_of_dataset_quantization() -> Compared:
+    vectors = np.load(golden("shared/minilm_instruction_2000.npz"))["emb"]
+    runs = read(DQ)["fields"].values()
+    drawn = [[quantized(vectors, run, faithful=faithful) for run in runs] for faithful in (True, False)]
+    return Compared(drawn[0], [run["sampled_in_order"] for run in runs], drawn[1])
+
+
+def quantized(vectors: np.ndarray, run: Any, *, faithful: bool) -> list[int]:
+    keep = Count(rows=int(run["n"] * run["ratio"]))
+    op = Bins(k=run["k"], keep=keep, by=PLACE, seed=run["np_seed"], faithful=faithful)
+    return picks(op, vectors[: run["n"]])
+
+
+@claim("bins: rows of every bin", source=DQ)
+def rows_of_every_bin() -> Compared:
+    vectors = np.load(golden("shared/minilm_instruction_2000.npz"))["emb"].astype(np.float64)
+    runs = read(DQ)["fields"].values()
+    found = [graph_cut_bins(vectors[: run["n"]], [run["n"] // run["k"]] * run["k"]) for run in runs]
+    return Compared([[b.tolist() for b in bins] for bins in found], [run["bins_sorted"] for run in runs])
