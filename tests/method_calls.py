@@ -1,4 +1,4 @@
-"""A call of every method of the library on a few rows; a model that is not `nano` is a stand-in of `MODELS`."""
+"""Calls of the library's methods that need no model but `nano`; `test_methods` runs the others."""
 
 from __future__ import annotations
 
@@ -12,4 +12,3 @@ CALLS = {
     "random": "random(keep = 20%)",
     "superfiltering": "superfiltering(nano, keep = 20%)",
 }
-"""Of a model alone, or of none."""

@@ -1,0 +1,206 @@
+"""Every method of the library names its paper and its cost, and runs on a few rows with small stand-ins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import selrun
+import torch
+from method_calls import CALLS
+from selrun.compiler.catalogue import catalogue
+from selrun.compiler.plan import Fit
+from selrun.stdlib.score.attention import network
+from stand_ins import ranker, rewarder, unieval
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = catalogue().methods
+BASELINES = ("perplexity_high", "perplexity_low", "perplexity_middle", "random")
+"""What everybody does, so that no paper is to be named."""
+ROUNDS = 10
+
+
+def header(name: str) -> str:
+    """The text above a method, in one line."""
+    lines = METHODS[name].splitlines()
+    return " ".join(line.removeprefix("##").strip() for line in lines if line.startswith("##"))
+
+
+def short_rows(count: int = 40) -> list[dict[str, str]]:
+    rows = map(json.loads, (ROOT / "examples" / "tasks.jsonl").read_text("utf-8").splitlines())
+    short = [row for row in rows if len(row["instruction"] + row["input"] + row["output"]) < 90]
+    return [{key: row[key] for key in ("instruction", "input", "output")} for row in short[:count]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where methods run: a store, and small models by the names that recipes call them."""
+
+    store: Path
+    models: dict[str, str]
+
+    def chosen(self, recipe: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """The rows that a recipe leaves of these."""
+        return selrun.run(recipe, pl.DataFrame(rows), models=self.models, store=self.store).rows
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    made = {
+        make.__name__: make(tmp_path_factory.mktemp(make.__name__)) for make in (ranker, rewarder, unieval)
+    }
+    models = {**dict.fromkeys(("gpt2", "minilm"), "nano"), **{name: str(path) for name, path in made.items()}}
+    return Place(tmp_path_factory.mktemp("store"), models)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_header_names_the_paper_and_what_the_method_needs(name: str):
+    assert "Needs" in header(name)
+    assert "arXiv" in header(name) or name in BASELINES
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_header_fits_the_page(name: str):
+    assert [line for line in METHODS[name].splitlines() if line.startswith("##") and len(line) > 120] == []
+
+
+def test_every_method_is_run_by_the_suite():
+    assert sorted({*CALLS, *HERE}) == sorted(METHODS)
+
+
+# Methods of several models
+
+
+def test_diverseevol_trains_ten_times_on_ever_more_rows():
+    plan = selrun.compile('load "examples/tasks.jsonl" | diverseevol(nano)', models={"nano": "nano"})
+    assert sum(isinstance(task, Fit) for task in plan.tasks) == ROUNDS
+
+
+def test_a_round_of_diverseevol_adds_rows_to_those_before(place: Place):
+    before, one_round, after = METHODS["diverseevol"].partition("  | (")
+    one_round += after[: after.index(") + (filter true)\n")] + ") + (filter true)\n"
+    assert METHODS["diverseevol"].count(one_round) == ROUNDS
+    short = before.replace("diverseevol(", "one_round(") + one_round + "  | filter taken\n"
+    rows = short_rows(12)
+    found = place.chosen(short + "filter true | one_round(nano, start = 3, more = 2, epochs = 1)", rows)
+    first = place.chosen("sample 3", rows)
+    assert found.height == 5
+    assert set(first["output"]) <= set(found["output"])
+
+
+@pytest.mark.parametrize("faithful", ["true", "false"])
+def test_superfiltering_d_covers_the_hardest_rows(place: Place, faithful: str):
+    score = f"score ifd(superfiltering, faithful = {faithful}) using nano | filter ifd < 1 | top 50% by ifd"
+    hard = place.chosen(score, short_rows())
+    call = f"superfiltering_d(nano, nano, hard = 50%, keep = 30%, faithful = {faithful})"
+    found = place.chosen(call, short_rows())
+    assert found.height == int(0.3 * hard.height)
+    assert set(found["output"]) <= set(hard["output"])
+
+
+def test_a_coreset_holds_the_middles_of_its_clusters_and_what_is_far_from_them(place: Place):
+    rows = short_rows()
+    found = place.chosen("coreset(nano, keep = 20%, centres = 3)", rows)
+    assert found.height == 3 + len(rows) // 5
+    assert found["coreset_centre"].sum() == 3
+
+
+def test_car_adds_the_best_of_every_cluster_to_the_best_of_all(place: Place):
+    rows = short_rows()
+    found = place.chosen("car(ranker, nano, best = 6, clusters = 4)", rows)
+    every = place.chosen("score iqs using ranker | top 100% by iqs", rows)
+    assert found["output"].to_list()[:6] == every["output"].to_list()[:6]
+    assert found["car_cluster"].n_unique() == 4
+    assert 6 <= found.height <= 6 + 4
+
+
+def test_instruction_mining_takes_the_rows_that_promise_the_least_loss(place: Place):
+    found = place.chosen("instruction_mining(rewarder, unieval, keep = 20%)", short_rows())
+    expected = (
+        0.0274
+        - 0.0078 * found["reward"]
+        + 0.4421 * found["understandability"]
+        - 0.3212 * found["naturalness"]
+        - 0.1520 * found["coherence"]
+    )
+    assert found["log_loss"].to_list() == pytest.approx(expected.to_list(), abs=1e-6)
+    every = place.chosen("instruction_mining(rewarder, unieval, keep = 100%)", short_rows())["log_loss"]
+    assert found["log_loss"].to_list() == every.sort()[: len(found)].to_list()
+
+
+def test_instruction_mining_s_first_rule_takes_short_and_strange_rows(place: Place):
+    found = place.chosen("instruction_mining_v1(rewarder, nano, nano, keep = 5)", short_rows())
+    expected = 1.0694 - 0.1498 * found["reward"] + 8.257e-5 * found["tokens_out"] - 0.9350 * found["knn_6"]
+    assert found["log_loss"].to_list() == pytest.approx(expected.to_list(), abs=1e-6)
+    assert found["log_loss"].is_sorted()
+    assert found.height == 5
+
+
+def test_mods_covers_the_rows_above_a_reward(place: Place):
+    rewards = place.chosen("score reward using rewarder | sort by reward", short_rows())["reward"]
+    middle = float(rewards[len(rewards) // 2])
+    found = place.chosen(f"mods(rewarder, nano, keep = 4, quality = {middle})", short_rows())
+    assert found.height == 4
+    assert (found["reward"] > middle).all()
+
+
+def pictures(count: int = 24) -> list[dict[str, Any]]:
+    """Rows with the columns that InstructionGPT-4 reads."""
+    draw = np.random.default_rng(0)
+    seen = {"image": draw.normal(size=(count, 8)), "caption": draw.normal(size=(count, 8))}
+    return [
+        {
+            "instruction": "Describe the image.",
+            "output": f"A picture of {at} things.",
+            "image": seen["image"][at].tolist(),
+            "caption": seen["caption"][at].tolist(),
+            "clip": float(draw.normal(30, 4)),
+            "grade": float(draw.integers(60, 100)),
+            "part": at % 3,
+            "accuracy": 30.0 + at % 3,
+        }
+        for at in range(count)
+    ]
+
+
+COLUMNS = "image = image, caption = caption, clip = clip, grade = grade, rewarder = rewarder"
+SCENES = "keep = 6, clusters = 3"
+
+
+@pytest.mark.parametrize("faithful", ["true", "false"])
+def test_instruction_gpt4_chooses_pictures_of_every_scene(place: Place, tmp_path: Path, faithful: str):
+    from safetensors.torch import save_file
+
+    weights = tmp_path / "selector.safetensors"
+    torch.manual_seed(0)
+    save_file(network(16).state_dict(), weights)
+    call = f'instruction_gpt4({COLUMNS}, weights = "{weights}", {SCENES}, faithful = {faithful})'
+    found = place.chosen(call, pictures())
+    assert found.height == 6 or faithful == "true"
+    assert found["scene"].n_unique() == 3
+
+
+def test_instruction_gpt4_learns_from_labelled_parts(place: Place):
+    call = f"instruction_gpt4_trained({COLUMNS}, subset = part, label = accuracy, {SCENES})"
+    found = place.chosen(call, pictures())
+    assert found.height == 6
+    assert found["worth"].is_not_null().all()
+
+
+HERE = {
+    "car",
+    "diverseevol",
+    "instruction_gpt4",
+    "instruction_gpt4_trained",
+    "instruction_mining",
+    "instruction_mining_v1",
+    "mods",
+    "superfiltering_d",
+}
+"""Those that a test of this file runs, and that need more than a call of `CALLS`."""
