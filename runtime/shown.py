@@ -127,7 +127,12 @@ class Shown:
 def filled(template: str) -> pl.Expr:
     """The template's text with the row's own texts in the places of its slots."""
     pieces = enumerate(SLOT.split(template))
-    return pl.concat_str([pl.col(f"@{piece}") if at % 2 else pl.lit(piece) for at, piece in pieces])
+    return pl.concat_str([slot(piece) if at % 2 else pl.lit(piece) for at, piece in pieces])
+
+
+def slot(name: str) -> pl.Expr:
+    """What stands in a slot; a row without an input is none the worse for it."""
+    return pl.col("@input").fill_null("") if name == "input" else pl.col(f"@{name}")
 
 
 def exchanges(history: Sequence[dict[str, str | None]] | None) -> list[tuple[str, str]]:

@@ -14,8 +14,17 @@ from .loss import finite, mean_loss
 if TYPE_CHECKING:
     import polars as pl
 
-WINDOW = {"cherry": 512, "superfiltering": 1024}
+WINDOW = {"cherry": 512, "superfiltering": 1024, "oda": 2048}
 """The `max_length` of the authors' scripts."""
+CHATML = Template(
+    name="chatml",
+    with_input="<|im_start|>user\n{instruction}\n{input}<|im_end|>\n<|im_start|>assistant\n",
+    without_input="<|im_start|>user\n{instruction}<|im_end|>\n<|im_start|>assistant\n",
+    header="",
+    between="<|im_end|>\n",
+)
+"""Source: OpenDataArena's IFDScorer."""
+SHOWN = {"cherry": ALPACA, "superfiltering": BARE, "oda": CHATML}
 
 
 class Ifd(Score):
@@ -23,8 +32,8 @@ class Ifd(Score):
 
     `cherry`: mean loss of the response after its prompt, over its mean loss after the template's response
     header alone (Li et al., 2024, arXiv 2308.12032, eq. 3). `superfiltering`: the same ratio of
-    perplexities, with a bare template (Li et al., 2024, arXiv 2402.00530). Both means are over the same
-    tokens of the response.
+    perplexities, with a bare template (Li et al., 2024, arXiv 2402.00530). `oda`: that ratio in the ChatML
+    template, as OpenDataArena's IFDScorer. Both means are over the same tokens of the response.
 
     Both papers then keep rows with a value of at most 1 (`filter ifd <= 1`; Superfiltering: `filter ifd <
     1`): above it the prompt makes the response less likely, a sign that they do not belong together.
@@ -43,46 +52,56 @@ class Ifd(Score):
     """
 
     using: Model
-    variant: Literal["cherry", "superfiltering"] = "cherry"
+    variant: Literal["cherry", "superfiltering", "oda"] = "cherry"
     """Ratio of mean losses, or of perplexities."""
     template: Template | None = None
-    """How prompt and response are written out; Alpaca's for `cherry`, the bare one for `superfiltering`."""
+    """How prompt and response are written out; Alpaca's for `cherry`, the bare one for `superfiltering`, ChatML
+    for `oda`."""
     max_tokens: int | None = None
-    """Prompt and response are cut to so many tokens; the model's context (faithful: 512 and 1024) if not
+    """Prompt and response are cut to so many tokens; the model's context (faithful: 512, 1024 and 2048) if not
     given."""
     faithful: bool = False
     """Tokenise, cut and skip as the authors' scripts do, with their off-by-one tokens where a merge crosses
-    the seam of prompt and response, or where the tokenizer adds no start token."""
+    the seam of prompt and response, or where the tokenizer adds no start token; `oda` puts one before the lone
+    response only."""
 
     @property
     def shown(self) -> Template:
         """The template in force."""
-        return self.template or (ALPACA if self.variant == "cherry" else BARE)
+        return self.template or SHOWN[self.variant]
 
     def requests(self) -> dict[str, Request]:
         both = self._authors_view() if self.faithful else View(self.shown, limit=self.max_tokens)
-        alone = View(both.template, ("response",), both.limit, both.seam, both.start, self._beside())
+        alone = self._alone(both)
         wanted = {
             "given": Request(self.using, both, Logprobs("response")),
             "alone": Request(self.using, alone, Logprobs("response")),
         }
-        if self.faithful:
+        if self.faithful and self.variant == "cherry":
             wanted["prompt"] = Request(self.using, self._counted(both), Tokens("prompt"))
         return wanted
 
     def reduce(self, known: Answers) -> pl.Series:
         given, alone = mean_loss(known["given"]), mean_loss(known["alone"])
         ratio = given / alone if self.variant == "cherry" else (given - alone).exp()
-        return finite(self._within_window(ratio, known) if self.faithful else ratio)
+        skips = self.faithful and self.variant == "cherry"
+        return finite(self._within_window(ratio, known) if skips else ratio)
 
     def _authors_view(self) -> View:
         limit = self.max_tokens or WINDOW[self.variant]
+        if self.variant == "oda":
+            return View(self.shown, limit=limit, start="never")
         return View(self.shown, limit=limit, seam="joint", start="tokenizer")
 
-    def _beside(self) -> int | None:
-        """The slack of the authors' second window: the header's length in LLaMA tokens, as a constant."""
+    def _alone(self, both: View) -> View:
         if not self.faithful:
-            return None
+            return both.showing("response")
+        if self.variant == "oda":
+            return replace(both, parts=("response",), start="always")
+        return replace(both, parts=("response",), beside=self._beside())
+
+    def _beside(self) -> int:
+        """The slack of the authors' second window: the header's length in LLaMA tokens, as a constant."""
         if self.variant == "superfiltering":
             return 1
         return 6 if self.shown.header == "ASSISTANT:" else 4
@@ -96,8 +115,6 @@ class Ifd(Score):
         """Null where the scripts skip the row: prompt and lone response do not fit into one window."""
         import polars as pl
 
-        if self.variant == "superfiltering":
-            return ratio
         limit = self._authors_view().limit
         together = known["prompt"].cast(pl.Int64) + known["alone"].list.len().cast(pl.Int64)
         return pl.select(pl.when(together <= limit).then(ratio)).to_series()
