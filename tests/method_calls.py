@@ -5,6 +5,7 @@ from __future__ import annotations
 CALLS = {
     "cherry": "cherry(nano, keep = 20%)",
     "coreset": "coreset(nano, keep = 20%, centres = 3)",
+    "dq": "dq(nano, keep = 20%, parts = 3)",
     "longest": "longest(keep = 10)",
     "perplexity_high": "perplexity_high(nano, keep = 20%)",
     "perplexity_low": "perplexity_low(nano, keep = 20%)",
