@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .pairs import Pairs, cosine
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -25,23 +23,21 @@ def graph_cut_bins(points: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]
     """
     import numpy as np
 
-    every = Pairs(points, cosine)
     left = np.arange(len(points))
     bins: list[np.ndarray] = []
     for size in sizes:
-        similar = Held(every, left) if every.held else Ahead(Pairs(points[left], cosine))
-        taken = _fill(points[left], similar, size)
+        taken = _fill(points[left], size)
         bins.append(np.sort(left[taken]))
         left = np.delete(left, taken)
     return bins
 
 
-def _fill(points: np.ndarray, similar: Held | Ahead, size: int) -> list[int]:
+def _fill(points: np.ndarray, size: int) -> list[int]:
     """The points of one bin in the order in which it takes them."""
     import numpy as np
 
     # Rounded, because equal points are to have equal values.
-    values = (points @ points.sum(axis=0)).round(9)
+    values, similar = (points @ points.sum(axis=0)).round(9), Similar(points)
     taken: list[int] = []
     while len(taken) < size:
         best = int(values.argmax())
@@ -51,22 +47,11 @@ def _fill(points: np.ndarray, similar: Held | Ahead, size: int) -> list[int]:
     return taken
 
 
-@dataclass(frozen=True)
-class Held:
-    """How alike the points that are left are, from a table of all points."""
-
-    pairs: Pairs
-    left: np.ndarray
-
-    def row(self, point: int, values: np.ndarray) -> np.ndarray:
-        return self.pairs.row(int(self.left[point]))[self.left]
-
-
 @dataclass
-class Ahead:
-    """How alike points are to one, computed for many that are likely to be asked for next."""
+class Similar:
+    """How like one point all others are, computed for many points that are likely to be asked for next."""
 
-    pairs: Pairs
+    points: np.ndarray
     rows: dict[int, np.ndarray] = field(default_factory=dict)
 
     def row(self, point: int, values: np.ndarray) -> np.ndarray:
@@ -81,7 +66,7 @@ class Ahead:
         foremost = np.argpartition(-values, min(AHEAD, len(values) - 1))[:AHEAD]
         others = foremost[(foremost != point) & (values[foremost] > -np.inf)].tolist()
         wanted = [point, *(other for other in others if other not in self.rows)]
-        block = np.hstack([part for _, part in self.pairs.rows(np.array(wanted))])
+        block = (self.points[wanted] @ self.points.T).astype(np.float32)
         self.rows |= zip(wanted, (row.copy() for row in block), strict=True)
         while len(self.rows) > max(KEPT // len(values), len(wanted)):
             del self.rows[next(iter(self.rows))]
