@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from sentence_transformers import SentenceTransformer
 from selrun.compiler.templates import BARE
 from selrun.compiler.wants import Embedding, View
 from selrun.runtime.forward import sweep
 from selrun.runtime.models import LoadedModel, found, load
-from selrun.runtime.tokens import encode
+from selrun.runtime.tokens import Sequences, encode
+from sentence_transformers import SentenceTransformer
 
 TASKS = Path(__file__).parents[1] / "examples" / "tasks.jsonl"
 COLUMNS = {"prompts": ("instruction", "input"), "whole rows": ("instruction", "input", "output")}
@@ -59,9 +59,7 @@ def texts_of(path: Path, rows: int) -> dict[str, list[str]]:
     }
 
 
-def show(
-    name: str, texts: list[str], ours: LoadedModel, theirs: SentenceTransformer, repeats: int
-) -> None:
+def show(name: str, texts: list[str], ours: LoadedModel, theirs: SentenceTransformer, repeats: int) -> None:
     """Prints both times and how far apart the vectors are."""
     ways = (lambda: own_vectors(theirs, texts), lambda: our_vectors(ours, texts))
     own, new = (way() for way in ways)
@@ -88,7 +86,7 @@ def our_vectors(model: LoadedModel, texts: list[str]) -> np.ndarray:
     return found
 
 
-def sequences_of(model: LoadedModel, texts: list[str]):  # noqa: ANN201
+def sequences_of(model: LoadedModel, texts: list[str]) -> Sequences:
     frame = pl.DataFrame({"@prompt": texts})
     return encode(View(BARE, text=("@prompt",)), frame, model.tokenizer, model.card.context)
 

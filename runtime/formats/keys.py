@@ -43,9 +43,10 @@ def turns(frame: pl.DataFrame) -> pl.Expr:
 
 
 def images(frame: pl.DataFrame) -> pl.Expr:
-    if "images" not in frame.columns:
+    name = next((name for name in ("images", "image") if name in frame.columns), None)
+    if name is None:
         return pl.lit(None, dtype=pl.String)
-    return pl.when(pl.col("images").is_not_null()).then(as_text(frame, "images"))
+    return pl.when(pl.col(name).is_not_null()).then(as_text(frame, name))
 
 
 def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
@@ -111,6 +112,7 @@ def fingerprint(frame: pl.DataFrame, covered: Iterable[str]) -> str:
         "@response",
         "@system",
         "@history",
+        "@images",
     }
     for name in frame.columns:
         if name in left_out or name in ("@keys", "@ints"):

@@ -16,6 +16,8 @@ from .layout import JSON, SHAPES, Fields, Shape
 TURNS = ("messages", "conversations", "conversation")
 SPEAKERS = {"from": "value", "role": "content"}
 RESPONSES = ("output", "response", "completion")
+IMAGES = ("images", "image")
+"""Columns that name the images of a row, the nearest first."""
 ROLES = {
     "human": "user",
     "gpt": "assistant",
@@ -113,9 +115,8 @@ def parsed_or_text(text: str | None) -> Any:
 
 def canonical(frame: pl.DataFrame, fields: Fields) -> pl.DataFrame:
     """The frame with the canonical columns of an exchange."""
-    if fields.turns is not None:
-        return frame.with_columns(*spoken(frame, fields))
-    return frame.with_columns(*written(frame, fields))
+    parts = written(frame, fields) if fields.turns is None else spoken(frame, fields)
+    return frame.with_columns(*parts, *pictures(frame))
 
 
 def written(frame: pl.DataFrame, fields: Fields) -> list[pl.Series]:
@@ -143,6 +144,21 @@ def prompt() -> pl.Expr:
     with_input = pl.concat_str(["@instruction", "@input"], separator="\n")
     has_input = pl.col("@input").is_not_null() & (pl.col("@input") != "")
     return pl.when(has_input).then(with_input).otherwise(pl.col("@instruction")).alias("@prompt")
+
+
+def pictures(frame: pl.DataFrame) -> list[pl.Series]:
+    """The paths of every row's images, where a column names them."""
+    name = next((name for name in IMAGES if name in frame.columns), None)
+    if name is None:
+        return []
+    return [pl.Series("@images", list(map(paths_in, native(frame[name]))), dtype=pl.List(pl.String))]
+
+
+def paths_in(value: Any) -> list[str] | None:
+    """A path, or several, or objects with a `path`; anything else names no image."""
+    several = value if isinstance(value, list) else [value]
+    found = [item.get("path") if isinstance(item, dict) else item for item in several]
+    return [path for path in found if isinstance(path, str) and path] or None
 
 
 def text_of(series: pl.Series) -> pl.Series:

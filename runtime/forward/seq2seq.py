@@ -85,10 +85,16 @@ def first_tokens(want: Want, model: LoadedModel) -> list[int]:
     return [ids[0] for ids in encoded]
 
 
+def start_token(network: Any) -> int | None:
+    """The token that begins an answer, where the model's files name it."""
+    known = getattr(network.config, "decoder_start_token_id", None)
+    return network.generation_config.decoder_start_token_id if known is None else known
+
+
 def prepared_encoder_decoder(model: LoadedModel) -> EncoderDecoder:
     """The model made ready at its first use. Raises ModelError E456."""
     if not isinstance(model.engine, EncoderDecoder):
-        start = model.model.config.decoder_start_token_id
+        start = start_token(model.model)
         if start is None:
             raise ModelError(
                 "E456", f"`{model.label}` does not say which token begins an answer",

@@ -39,7 +39,7 @@ class Iqs(Score):
     range = "about 0 (as written first) to 1 (as revised); beyond either end is possible"
     missing = "rows with an empty response"
     conversations = "last: the last exchange with the earlier turns before its instruction, line by line"
-    example = 'load "examples/tasks.jsonl" | score iqs using ranker | top 20% by iqs'
+    example = 'load "examples/tasks.jsonl" | score iqs using model "./ranker" | top 20% by iqs'
 
     using: Model
     max_tokens: int = WINDOW
