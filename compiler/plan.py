@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .graph import Graph
 from .rewrite import Trace
-from .wants import View, Want
+from .wants import Continued, View, Want
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ class Ask:
     view: View
     want: Want
     read: Want
+
+
+def beside(want: Want) -> str | None:
+    """The key of the dataset whose rows a want has read after each row."""
+    return want.anchors.key if isinstance(want, Continued) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,12 @@ class Sweep:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.rows, self.model, *self.waits)
+        return (self.rows, self.model, *self.waits, *self.beside)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The keys of the datasets whose rows are read after each row."""
+        return tuple(dict.fromkeys(key for ask in self.asks if (key := beside(ask.want))))
 
     @property
     def forwards(self) -> bool:

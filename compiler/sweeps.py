@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .graph import Graph
 from .op import Request
-from .plan import Ask, Sweep
+from .plan import Ask, Sweep, beside
 from .rewrite import Trace
 from .wants import Entropies, Hidden, Logprobs, RelativeEntropies, TopTwo, View, Want
 
@@ -33,6 +33,11 @@ class Asked:
         """Who says which row is shown before each row; requests of one node alone share such a pass."""
         return self.node if self.request.shots else None
 
+    @property
+    def beside(self) -> str | None:
+        """The dataset whose rows are read after each row; what it is chosen by must be another pass."""
+        return beside(self.request.want)
+
 
 @dataclass
 class Group:
@@ -44,6 +49,10 @@ class Group:
     asked: list[Asked]
     folded: list[Asked] = field(default_factory=list)
     shots: str | None = None
+
+    @property
+    def beside(self) -> str | None:
+        return self.asked[0].beside
 
     @property
     def everyone(self) -> Iterator[Asked]:
@@ -92,8 +101,8 @@ def fuse(graph: Graph, asked: Iterable[Asked], trace: Trace) -> list[Group]:
     """Groups of equal model and view; each on the widest rows of its lineage."""
     groups: list[Group] = []
     for one in asked:
-        wanted = one.request.model.key, one.request.view, one.shots
-        same = [g for g in groups if (g.model, g.view, g.shots) == wanted]
+        wanted = one.request.model.key, one.request.view, one.shots, one.beside
+        same = [g for g in groups if (g.model, g.view, g.shots, g.beside) == wanted]
         host = next((g for g in same if graph.covers(g.rows, one.rows)), None)
         if host is None:
             groups.append(_widened(graph, groups, same, one))
@@ -140,6 +149,7 @@ def _can_host(graph: Graph, host: Group, group: Group) -> bool:
     return (
         _is_prefix(host.view, group.view)
         and host.shots == group.shots
+        and host.beside is None
         and host.model == group.model
         and graph.covers(host.rows, group.rows)
         and all(prefix_want(a.request.want) is not None for a in group.asked)

@@ -21,6 +21,7 @@ from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..compiler.values import Data
 from ..errors import DataError, SelrunError
 from .answers import KnownAnswers, evaluated, seed_of
+from .beside import beside_of, settled, settled_sweep
 from .culprit import OWN_ERRORS, failing_row
 from .engine import Engine
 from .events import Listener, RowsDropped, TaskDone, TaskProgress, TaskStarted, Warned
@@ -381,7 +382,8 @@ class Execution:
 
     def pass_of(self, request: Request) -> str:
         """The key of the pass that answers a request."""
-        return pass_key(meta_of(self.model(request.model.key), request.view, request.want, self.dtype))
+        want = settled(request.want, self.frames)
+        return pass_key(meta_of(self.model(request.model.key), request.view, want, self.dtype))
 
     def stored(self, request: Request, keys: pl.Series) -> pl.DataFrame:
         """What the store holds for a request: `key`, `answer` and `problem` of every row."""
@@ -410,15 +412,7 @@ class Execution:
         """Runs the model on the rows that the store lacks."""
         frame = self.shown(task)
         source = self.model(task.model)
-        run = SweepRun(
-            task,
-            source,
-            self.dtype,
-            self.store,
-            self.engine,
-            self.spool,
-            self.progress(task.id),
-        )
+        run = self.sweep_run(task, source, self.progress(task.id))
         lacking = list(run.missing(frame))
         todo = sum(rows.height for _, rows in lacking)
         if todo:
@@ -435,6 +429,21 @@ class Execution:
         )
         self.sweeps[task.id] = facts
         self.listen(TaskDone(task.id, run.rows, run.tokens, run.seconds, facts.cached, run.failed))
+
+    def sweep_run(
+        self, task: Sweep, source: ModelSource, progress: Callable[[int, int, float], None]
+    ) -> SweepRun:
+        """A sweep ready to run."""
+        return SweepRun(
+            settled_sweep(task, self.frames),
+            source,
+            self.dtype,
+            self.store,
+            self.engine,
+            self.spool,
+            progress,
+            beside_of(task, self.frames),
+        )
 
     def shown(self, task: Sweep) -> pl.DataFrame:
         """The rows that a sweep shows the model."""

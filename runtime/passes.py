@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..compiler.values import Data
+
 
 @dataclass(frozen=True, slots=True)
 class PassMeta:
@@ -46,6 +48,8 @@ def _plain(value: Any) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value
+        case Data():
+            return value.key
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case set() | frozenset():

@@ -18,7 +18,7 @@ from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_tex
 from ..compiler.lower import lower
 from ..compiler.op import Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
-from ..compiler.wants import View
+from ..compiler.wants import Continued, View
 from .events import ignore
 from .execute import Execution
 from .fitting import KIND, fit_key
@@ -160,7 +160,7 @@ class Survey:
 
     def sweep(self, task: Sweep) -> Estimate:
         rows = self.rows[task.rows]
-        waiting = any(need in self.unready for need in (task.model, *task.waits))
+        waiting = any(need in self.unready for need in (task.model, *task.waits, *task.beside))
         if task.rows not in self.run.frames or waiting:
             self.unready.add(task.id)
             return self.unseen(task, rows)
@@ -174,6 +174,7 @@ class Survey:
         if not task.forwards:
             return Estimate(rows, todo, 0, 0.0)
         tokens = sum(self.tokens(task.view, task.model, part) for _, part in lacking)
+        tokens += todo * self.tokens_beside(task)
         return Estimate(rows, todo, tokens, over(tokens, self.speed(task, source, frame)))
 
     def unseen(self, task: Sweep, rows: Rows) -> Estimate:
@@ -204,6 +205,11 @@ class Survey:
         sequences = encode(view, sample, load_tokenizer(base.target), describe(base.target).context)
         return round(int(sequences.offsets[-1]) / sample.height * frame.height)
 
+    def tokens_beside(self, task: Sweep) -> int:
+        """Tokens that are read after each row."""
+        wants = [ask.want for ask in task.asks if isinstance(ask.want, Continued)]
+        return sum(self.tokens(w.view, task.model, self.run.frames[w.anchors.key]) for w in wants)
+
     def speed(self, task: Sweep, source: ModelSource, frame: pl.DataFrame) -> float | None:
         """Tokens a second: of the last run on this machine, or of a pilot."""
         key = self.run.speed_key(source)
@@ -225,8 +231,7 @@ class Survey:
         return run.tokens / run.seconds if run.tokens and run.seconds else None
 
     def sweep_run(self, task: Sweep, source: ModelSource) -> SweepRun:
-        run = self.run
-        return SweepRun(task, source, run.dtype, run.store, run.engine, run.spool, ignore_progress)
+        return self.run.sweep_run(task, source, ignore_progress)
 
     def fit(self, task: Fit) -> Estimate:
         node = self.plan.graph[task.node]

@@ -27,6 +27,7 @@ from ..compiler.wants import (
     View,
     Want,
 )
+from .beside import Beside
 from .engine import Engine, run_shards
 from .events import ModelLoaded
 from .passes import PassMeta, canonical, pass_key
@@ -35,7 +36,9 @@ from .sources import ModelSource, resident
 from .store import Store
 
 if TYPE_CHECKING:
+    from .forward import Block
     from .models import LoadedModel
+    from .tokens import Sequences
 
 VERSION = 1
 """Part of every pass key; raised when the numbers of the forward pass change."""
@@ -70,6 +73,8 @@ class SweepWork:
     asks: tuple[Ask, ...]
     dtype: str
     store: Store
+    beside: Beside = field(default_factory=dict)
+    """What is read after each row."""
 
     def open(self, device: str) -> SweepWorker:
         started = time.perf_counter()
@@ -129,7 +134,9 @@ class SweepWorker:
         from .tokens import encode
 
         sequences = encode(view, frame, self.model.tokenizer, self.model.card.context)
-        distinct = list(dict.fromkeys(want for want in wants.values() if not isinstance(want, Tokens)))
+        distinct = [
+            want for want in dict.fromkeys(wants.values()) if not isinstance(want, Tokens | Continued)
+        ]
         blocks = list(sweep(self.model, sequences, distinct)) if distinct else []
         found: dict[Want, pl.Series] = {
             want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height)
@@ -138,9 +145,30 @@ class SweepWorker:
         for want in set(wants.values()):
             if isinstance(want, Tokens):
                 found[want] = sequences.counts(want.span)
-        columns = {ask: found[want] for ask, want in wants.items()}
         problems = [sequences.late.get(row, problem) for row, problem in enumerate(sequences.problems)]
-        return Answered(columns, dict.fromkeys(wants, problems), problems, sum(b.tokens for b in blocks))
+        of = dict.fromkeys(wants, problems)
+        for ask, want in wants.items():
+            if isinstance(want, Continued):
+                block, of[ask] = self.continued(sequences, want, problems)
+                found[want] = _in_order(want, [(block.rows, block.answers[want])], frame.height)
+                blocks.append(block)
+        columns = {ask: found[want] for ask, want in wants.items()}
+        return Answered(columns, of, problems, sum(b.tokens for b in blocks))
+
+    def continued(
+        self, sequences: Sequences, want: Continued, problems: list[str | None]
+    ) -> tuple[Block, list[str | None]]:
+        """What is read after each row, and why it could not be."""
+        import numpy as np
+
+        from .forward.continued import TOO_LONG, anchors_of, continued, too_long
+
+        context = self.model.card.context
+        anchors = anchors_of(want, self.work.beside[want.anchors.key], self.model.tokenizer, context)
+        over = too_long(sequences, anchors, context)
+        own = [problem or (TOO_LONG if long else None) for problem, long in zip(problems, over, strict=True)]
+        rows = np.flatnonzero([problem is None for problem in own])
+        return continued(self.model, sequences, rows, want, anchors), own
 
     def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:
         """Folded asks by their own view, where some rows could not be read from the longer one."""
@@ -237,6 +265,8 @@ class SweepRun:
     engine: Engine
     spool: Path
     progress: Callable[[int, int, float], None]
+    beside: Beside = field(default_factory=dict)
+    """What is read after each row."""
     speed: float | None = None
     """Tokens a second, where this model ran before on this machine."""
     rows: int = 0
@@ -261,11 +291,11 @@ class SweepRun:
 
     def run(self, view: View, asks: tuple[Ask, ...], frame: pl.DataFrame) -> None:
         """Runs the model on the rows and stores every answer."""
-        weights = lengths(frame, view)
+        weights = lengths(frame, view) + sum(lengths(rows, view).sum() for rows in self.beside.values())
         order = weights.arg_sort(descending=True)
         frame, weights = frame[order].select(pl.col("^@.*$")), weights[order]
         spool = self.spool / f"{self.task.id}.parquet" if self.engine.capacity().processes else None
-        work = SweepWork(self.source, view, asks, self.dtype, self.store)
+        work = SweepWork(self.source, view, asks, self.dtype, self.store, self.beside)
         first = self.first_rows(weights)
         self.shards(work, frame[:first], weights[:first], spool)
         self.shards(work, frame[first:], weights[first:], spool)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.lower import lower
 from ..compiler.plan import Sweep
+from .beside import settled_sweep
 from .cache import Wanted
 from .events import ignore
 from .run import compile_recipes, execution
@@ -30,11 +31,12 @@ class Asked(Survey):
     def sweep(self, task: Sweep) -> Estimate:
         """The sweep's estimate, after noting what it asks."""
         title = self.run.sweep_title(task)
-        if task.rows not in self.run.frames or task.model in self.unready:
+        if task.rows not in self.run.frames or any(key in self.unready for key in (task.model, *task.beside)):
             self.unknown.append(f"{title}: its rows or its model do not exist yet")
             return super().sweep(task)
         source, keys = self.run.model(task.model), self.run.frames[task.rows]["@key"]
-        metas = [meta_of(source, ask.view, ask.want, self.run.dtype) for ask in task.asks]
+        asks = settled_sweep(task, self.run.frames).asks
+        metas = [meta_of(source, ask.view, ask.want, self.run.dtype) for ask in asks]
         self.passes += [Wanted(title, meta, keys) for meta in metas]
         return super().sweep(task)
 

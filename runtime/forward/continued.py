@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..tokens import Sequences
 
 
+TOO_LONG = "the row and the longest anchor do not fit into the model's context together"
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """What may follow a row, up to the last token of its response."""

@@ -46,9 +46,10 @@ class Nuggets(Score):
     )
     example = """
         load "examples/tasks.jsonl"
-        | score nuggets using nano against (sample 5)
+        | filter len(prompt) + len(response) < 120
+        | sample 12
+        | score nuggets using nano against (sample 3)
         | filter nuggets > 0.5
-        | top 5 by nuggets
     """
 
     using: Model
@@ -104,7 +105,7 @@ class Nuggets(Score):
         self._look_at_the_anchors(known, usable)
         after = matrix(known["after"], len(alone))[:, usable]
         won = (after > alone[usable]).sum(axis=1) / (len(alone) if self.faithful else usable.sum())
-        scored = pl.Series(np.isfinite(after).all(axis=1))
+        scored = pl.Series(np.asarray(np.isfinite(after).all(axis=1)))
         return pl.select(pl.when(scored).then(pl.Series(won)).alias("nuggets")).to_series()
 
     def _look_at_the_anchors(self, known: Answers, usable: np.ndarray) -> None:
