@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
@@ -72,7 +75,16 @@ class Stratified(Select):
         queue = np.argsort(uniform(known.rows.height, self.seed), kind="stable")
         values = known.evaluate(self.column)
         groups = Groups(spread=values.cast(pl.String).fill_null("null"), word=self.column.text)
-        return in_input_order(rank(queue, known.rows.height, self.keep, groups))
+        ranking = rank(queue, known.rows.height, self.keep, groups)
+        self._tell_of_values_without_places(ranking.cells["places"])
+        return in_input_order(ranking)
+
+    def _tell_of_values_without_places(self, places: pl.Series) -> None:
+        if len(places) <= (kept := places.sum()):
+            return
+        values = f"`{self.column.text}` has {len(places):,} values"
+        told = f"{values} and {kept:,} rows are drawn, so {(places == 0).sum():,} of them have none"
+        warnings.warn(told, UserWarning, stacklevel=3)
 
 
 class Weighted(Select):
@@ -81,6 +93,10 @@ class Weighted(Select):
     Row i's key is E_i / weight with E_i exponential, and the smallest keys are taken (Efraimidis and
     Spirakis, 2006): the same as drawing one row after the other. A weight of 0 is never drawn, nor is null
     or NaN; a negative one is an error. The result is in the order of the input.
+
+    With `temperature` the chance is in proportion to exp(weight / temperature), as QuRating draws (Wettig et
+    al., 2024, arXiv 2402.09739): the higher it is, the more the sample is like a plain one. The weight is
+    then any number, such as a score.
     """
 
     verb = "sample"
@@ -94,6 +110,8 @@ class Weighted(Select):
     """The number to which a row's chance is proportional."""
     keep: Amount
     """How many, or which part of the rows."""
+    temperature: float | None = Field(None, gt=0)
+    """Draw by exp(weight / temperature) and not by the weight itself."""
     per: str | None = None
     """A column: so many of each of its values."""
     seed: int = 0
@@ -106,30 +124,42 @@ class Weighted(Select):
         import polars as pl
 
         weights = known.evaluate(self.weight).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        if (weights < 0).any():
+        if self.temperature is None and (weights < 0).any():
             raise self._negative(known, int(np.argmax(weights < 0)))
-        drawable = np.flatnonzero(weights > 0)
+        drawable = np.flatnonzero(weights > 0 if self.temperature is None else ~np.isnan(weights))
         if len(drawable) == 0 and len(weights):
             raise self._nothing_to_draw(len(weights))
-        chances = -np.log1p(-uniform(len(weights), self.seed)[drawable])
-        queue = drawable[np.argsort(chances / weights[drawable], kind="stable")]
+        draws = -np.log1p(-uniform(len(weights), self.seed)[drawable])
+        queue = drawable[np.argsort(self._keys(draws, weights[drawable]), kind="stable")]
         groups = groups_of(known, self.per, None)
-        return in_input_order(
-            rank(queue, len(weights), self.keep, groups), f"no weight: `{self.weight.text}` is not above 0"
-        )
+        return in_input_order(rank(queue, len(weights), self.keep, groups), f"no weight: {self._lack}")
+
+    def _keys(self, draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """What the rows are ordered by; with a temperature the logarithm of it, which no score overflows."""
+        import numpy as np
+
+        if self.temperature is None:
+            return draws / weights
+        return np.log(np.maximum(draws, np.finfo(np.float64).tiny)) - weights / self.temperature
+
+    @property
+    def _lack(self) -> str:
+        lack = "not above 0" if self.temperature is None else "not a number"
+        return f"`{self.weight.text}` is {lack}"
 
     def _negative(self, known: Answers, row: int) -> DataError:
         value = known.evaluate(self.weight)[row]
         return DataError(
             "E525",
             f"the weight `{self.weight.text}` is {value} in row {row + 1}, and a chance cannot be negative",
-            help=f"draw by an expression that is never negative, such as `exp({self.weight.text})`",
+            help=f"draw by an expression that is never negative, or by scores: `sample weighted("
+            f"{self.weight.text}, {self.keep}, temperature = 1)`",
         )
 
     def _nothing_to_draw(self, rows: int) -> DataError:
         return DataError(
             "E524",
-            f"none of the {rows:,} rows has a weight above 0 in `{self.weight.text}`",
+            f"none of the {rows:,} rows has a weight: {self._lack}",
             help="draw by another column, or without weights: `sample` and an amount",
         )
 

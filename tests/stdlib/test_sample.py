@@ -88,3 +88,24 @@ def test_a_negative_weight_is_an_error_with_its_row():
 def test_no_weight_above_nothing_is_an_error():
     with pytest.raises(DataError, match=r"E524"):
         Weighted(weight=column("w"), keep=Count(rows=1)).pick(given(w=[0.0, None]))
+
+
+def test_a_temperature_draws_in_proportion_to_the_exponential_however_large_the_scores():
+    scores = [1000.0, 1000.0 + np.log(2), 1000.0 + np.log(7), None, float("-inf")]
+    op = Weighted(weight=column("w"), keep=Count(rows=1), temperature=1.0, per="of")
+    order = op.pick(given(w=scores * 2000, of=[row // 5 for row in range(10_000)])).order
+    shares = np.bincount(order.to_numpy() % 5, minlength=5) / 2000
+    assert np.abs(shares - [0.1, 0.2, 0.7, 0, 0]).max() < 0.04
+
+
+def test_with_a_temperature_negative_scores_may_be_drawn_and_rows_without_a_score_may_not():
+    op = Weighted(weight=column("w"), keep=Count(rows=9), temperature=2.0)
+    picked = op.pick(given(w=[-3.0, None, 0.0]))
+    assert picked.order.to_list() == [0, 2]
+    assert picked.reasons[1] == "no weight: `w` is not a number"
+
+
+def test_more_values_than_rows_drawn_are_told():
+    op = Stratified(column=column("topic"), keep=Count(rows=2))
+    with pytest.warns(UserWarning, match="`topic` has 3 values and 2 rows are drawn, so 1 of them have none"):
+        assert len(op.pick(given(topic=["a", "b", "c", "a"])).order) == 2
