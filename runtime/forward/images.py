@@ -168,5 +168,6 @@ class PreparedEyes:
 def prepared_eyes(model: LoadedModel) -> PreparedEyes:
     """The model made ready at its first use."""
     if not isinstance(model.engine, PreparedEyes):
-        model.engine = PreparedEyes(model.model, speed_up(model.model))
+        eyes: Any = model.model
+        model.engine = PreparedEyes(eyes, speed_up(eyes))
     return model.engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -54,8 +54,13 @@ class Ranking:
         pad = self.ranker.config.pad_token_id or 0
         inputs = padded([pack.ids[part] for part in pack.slots], pad, self.device)
         mixed = self.ranker.mixed(self.ranker.body(**inputs, output_hidden_states=True).hidden_states)
-        mask = inputs["attention_mask"][:, :, None].to(mixed.dtype)
-        return (mixed * mask).sum(1) / mask.sum(1)
+        return mean_over(mixed, inputs["attention_mask"])
+
+
+def mean_over(states: Tensor, mask: Tensor) -> Tensor:
+    """`[rows, size]`, the mean of `[rows, tokens, size]` over the tokens that are no padding."""
+    kept = mask[:, :, None].to(states.dtype)
+    return (states * kept).sum(1) / kept.sum(1)
 
 
 @dataclass
@@ -85,8 +90,9 @@ def asked_ranker(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]
 def prepared_ranker(model: LoadedModel) -> Ranking:
     """The model's ranker, made and checked at its first use."""
     if not isinstance(model.engine, Ranking):
+        ranker: Any = model.model
         with torch.inference_mode():
-            model.engine = prepare(model.model, model.device)
+            model.engine = prepare(ranker, model.device)
     return model.engine
 
 

@@ -1,0 +1,135 @@
+"""Scores of models with heads against their authors' outputs, and against plain transformers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import selrun
+import torch
+from selrun.runtime.forward.ranker import Ranker
+from selrun.runtime.forward.ranks import mean_over
+
+from .claim import Compared, beside, claim, golden
+
+sys.path.append(str(Path(__file__).parents[1] / "runtime"))
+
+ROWS = [
+    {"instruction": "Name a hill.", "input": "", "output": "Snowdon."},
+    {"instruction": "Add them.", "input": "2 and 3", "output": "Five, or 5 in digits."},
+    {"instruction": "Why?", "input": "", "output": "Because it is so. " * 5},
+]
+
+
+def scored(recipe: str, model: Path, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """What a recipe says of rows, in a store of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return selrun.run(recipe, rows, models={"m": str(model)}, store=Path(folder)).rows
+
+
+# UniEval
+
+
+def asked(dimension: str) -> Callable[[], Compared]:
+    """One dimension of the dialogue evaluator."""
+
+    def compare() -> Compared:
+        theirs = json.loads(golden("unieval_dialogue.json").read_text("utf-8"))["fields"]["scores"]
+        rows = json.loads(beside("data/alpaca_random_9k.json").read_text("utf-8"))[: len(theirs)]
+        found = scored(f"score unieval({dimension}) using m", beside("models/tiny-t5"), rows)
+        return Compared(found["unieval"].to_list(), [row[dimension] for row in theirs])
+
+    compare.__module__, compare.__name__ = __name__, dimension
+    return compare
+
+
+for dimension in ("naturalness", "coherence", "understandability"):
+    claim("unieval", source="golden/unieval_dialogue.json", tolerance=1e-6)(asked(dimension))
+
+
+# CaR's ranker
+
+
+@claim("iqs", source="golden/car_iqs_head.npz", tolerance=1e-6)
+def layer_mix_and_head() -> Compared:
+    """On the hidden states of the file; text and encoder are held against plain transformers."""
+    known = np.load(golden("car_iqs_head.npz"))
+    layers = tuple(torch.from_numpy(known["hidden"]))
+    config = SimpleNamespace(num_hidden_layers=len(layers) - 1, hidden_size=layers[0].shape[-1])
+    ranker = Ranker.of(SimpleNamespace(config=config), weights(known))
+    vectors = mean_over(ranker.mixed(layers), torch.from_numpy(known["mask"]))
+    ours = [*vectors.tolist(), ranker.scores(vectors).tolist()]
+    return Compared(ours, [*known["sent"].tolist(), known["score"].tolist()])
+
+
+def weights(known: Any) -> dict[str, torch.Tensor]:
+    """The file's weights under the names of a checkpoint."""
+    numbers = enumerate(known["layer_logits"])
+    found = {
+        f"layerwise_attention.scalar_parameters.{at}": torch.tensor([float(value)]) for at, value in numbers
+    }
+    found["layerwise_attention.gamma"] = torch.from_numpy(known["gamma"]).reshape(1)
+    names = [name for name in known.files if name.startswith("ff_ff_")]
+    return found | {name.replace("_", "."): torch.from_numpy(known[name]) for name in names}
+
+
+# Rewards and classifiers
+
+
+def logit(model: Path, inputs: Callable[[Any, dict[str, Any]], Any]) -> list[float]:
+    """The first logit of each row alone, by plain transformers."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    network = AutoModelForSequenceClassification.from_pretrained(model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    with torch.no_grad():
+        return [float(network(**inputs(tokenizer, row)).logits[0, 0]) for row in ROWS]
+
+
+def prompt(row: dict[str, Any]) -> str:
+    return "\n".join(filter(None, (row["instruction"], row["input"])))
+
+
+def pair(tokenizer: Any, row: dict[str, Any]) -> Any:
+    return tokenizer(prompt(row), row["output"], return_tensors="pt")
+
+
+def conversation(tokenizer: Any, row: dict[str, Any]) -> Any:
+    turns = [{"role": "user", "content": prompt(row)}, {"role": "assistant", "content": row["output"]}]
+    return tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True, return_tensors="pt")
+
+
+def text(tokenizer: Any, row: dict[str, Any]) -> Any:
+    return tokenizer(f"{prompt(row)}\n{row['output']}", return_tensors="pt")
+
+
+def beside_plain(recipe: str, family: str, inputs: Callable[[Any, dict[str, Any]], Any]) -> Compared:
+    from headed_models import saved_classifier  # type: ignore[import-not-found]
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = saved_classifier(Path(folder), family)
+        return Compared(
+            scored(f"score {recipe} using m as found", model, ROWS)["found"].to_list(), logit(model, inputs)
+        )
+
+
+@claim("reward", source="plain transformers, one row at a time", tolerance=1e-5)
+def a_deberta_reads_pairs() -> Compared:
+    return beside_plain("reward", "deberta", pair)
+
+
+@claim("reward", source="plain transformers, one row at a time", tolerance=1e-5)
+def a_llama_reads_the_chat_template() -> Compared:
+    return beside_plain("reward", "llama", conversation)
+
+
+@claim("classifier", source="plain transformers, one row at a time", tolerance=1e-5)
+def a_regression_head_on_bert() -> Compared:
+    return beside_plain("classifier", "bert", text)
