@@ -11,5 +11,6 @@ CALLS = {
     "perplexity_low": "perplexity_low(nano, keep = 20%)",
     "perplexity_middle": "perplexity_middle(nano, keep = 20%)",
     "random": "random(keep = 20%)",
+    "semdedup": "semdedup(nano, eps = 0.1)",
     "superfiltering": "superfiltering(nano, keep = 20%)",
 }
