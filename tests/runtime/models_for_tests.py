@@ -99,6 +99,8 @@ class Plain:
     logprobs: torch.Tensor
     """`[tokens - 1]`, of every token but the first."""
     entropies: torch.Tensor
+    likeliest: torch.Tensor
+    """`[tokens - 1, 2]`, log-probabilities of the two likeliest tokens in the place of each but the first."""
     hidden: tuple[torch.Tensor, ...]
     """`[tokens, size]` by layer."""
     after: torch.Tensor
@@ -121,4 +123,5 @@ def alone(network: Any, ids: torch.Tensor) -> Plain:
     logs = torch.log_softmax(output.logits[0], -1)
     spread = -(logs.exp() * logs).sum(-1)
     known = logs[:-1].gather(1, ids[1:, None])[:, 0]
-    return Plain(known, spread[:-1], tuple(states[0] for states in output.hidden_states), logs[-1])
+    likeliest = logs[:-1].sort(-1, descending=True).values[:, :2]
+    return Plain(known, spread[:-1], likeliest, tuple(states[0] for states in output.hidden_states), logs[-1])

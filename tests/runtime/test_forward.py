@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,17 @@ import numpy as np
 import pytest
 import torch
 from models_for_tests import FAMILIES, LAYERS, VOCABULARY, Plain, loaded, plain, rows
-from selrun.compiler.wants import Embedding, Entropies, Hidden, Logprobs, NextToken, Tokens, Want
+from selrun.compiler.wants import (
+    Embedding,
+    Entropies,
+    Hidden,
+    Logprobs,
+    NextToken,
+    RelativeEntropies,
+    Tokens,
+    TopTwo,
+    Want,
+)
 from selrun.errors import ModelError
 from selrun.runtime.forward import sweep
 from selrun.runtime.forward.body import NOT_PACKED, Body, prepared
@@ -23,6 +34,8 @@ NEXT = NextToken(("a", "b", "7"))
 WANTS: tuple[Want, ...] = (
     *(Logprobs(span) for span in SPANS),
     *(Entropies(span) for span in SPANS),
+    *(RelativeEntropies(span) for span in SPANS),
+    *(TopTwo(span) for span in SPANS),
     *(Hidden(-1, pool, span) for pool in POOLS for span in SPANS),
     *(Hidden(layer, "mean", "whole") for layer in (0, 1, LAYERS, -2)),
     NEXT,
@@ -57,6 +70,10 @@ def expected(sequences: Sequences, row: int, want: Want, said: Plain, tokenizer:
             return said.logprobs[inside(sequences, row, span)[1:]]
         case Entropies(span):
             return said.entropies[inside(sequences, row, span)[1:]]
+        case RelativeEntropies(span):
+            return said.entropies[inside(sequences, row, span)[1:]] / math.log(len(said.after))
+        case TopTwo(span):
+            return said.likeliest[inside(sequences, row, span)[1:]].flatten()
         case Hidden(layer, pool, span):
             return pooled(said.hidden[layer][inside(sequences, row, span)], pool)
         case NextToken(candidates):
@@ -152,9 +169,18 @@ def test_answers_have_the_types_that_the_wants_promise() -> None:
     assert kinds == {
         Logprobs: "List(Float32)",
         Entropies: "List(Float32)",
+        RelativeEntropies: "List(Float32)",
+        TopTwo: "List(Float32)",
         Hidden: "Array(Float32, shape=(32,))",
         NextToken: "List(Float32)",
     }
+
+
+def test_what_a_want_gives_does_not_depend_on_what_is_asked_beside_it() -> None:
+    model, sequences = loaded("llama"), rows()
+    alone: tuple[Want, ...] = (Logprobs(), Entropies(), RelativeEntropies(), TopTwo())
+    together = answers(model, sequences, alone)
+    assert [answers(model, sequences, [want])[want] for want in alone] == list(together.values())
 
 
 def short_of_memory(model: LoadedModel, most: int) -> list[int]:
