@@ -28,7 +28,7 @@ class Clip(Score):
     range = "-1 to 1; captions that fit lie at 0.2 to 0.4"
     missing = "rows without an image, with one that cannot be read, or with an empty response"
     conversations = "last: the last response alone"
-    example = 'load "examples/tasks.jsonl" | score clip using clip | bottom 5 by clip'
+    example = 'load "examples/tasks.jsonl" | score clip using clip'
 
     using: Model
     folder: str = ""

@@ -198,3 +198,17 @@ def without(folder: Path, *fields: str) -> Path:
         json.dumps({name: value for name, value in config.items() if name not in fields}), "utf-8"
     )
     return folder
+
+
+STAND_INS = {
+    "reward-deberta": "./reward", "fineweb-edu": "./reward", "unieval-dialog": "./answers", "clip": "./clip",
+}  # fmt: skip
+"""Models of the catalogue and the folders of what stands for them in a test's folder."""
+
+
+def save_stand_ins(folder: Path) -> None:
+    """The models of `STAND_INS`, and the `ranker` that examples name by its folder."""
+    saved_classifier(folder / "reward", "bert")
+    saved_encoder_decoder(folder / "answers")
+    saved_clip(folder / "clip")
+    saved_ranker(folder / "ranker")

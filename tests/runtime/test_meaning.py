@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from headed_models import STAND_INS, save_stand_ins
 from method_calls import CALLS
 from recipes import ROOT, Maker, few_rows, written
 from selrun.compiler.catalogue import catalogue
@@ -32,6 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Each side has a store of its own; trained models are found by all that determines them, so both may read them.
     """
     folder = tmp_path_factory.mktemp("meaning")
+    save_stand_ins(folder)
     (folder / "examples").mkdir()
     rows = [{**row, "my column": len(row["output"])} for row in few_rows()]
     for name in ("examples/tasks.jsonl", "rows.jsonl", "other.jsonl", "a.jsonl"):
@@ -46,7 +48,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcome(text: str, place: Path, rules: bool, name: str = "recipe.sel") -> Run | str:
     store = place / ("with" if rules else "without")
     settings = Settings(
-        data=place / "examples" / "tasks.jsonl", models=NANO, store=store, rules=rules, write=False
+        data=place / "examples" / "tasks.jsonl",
+        models=NANO | STAND_INS,
+        store=store,
+        rules=rules,
+        write=False,
     )
     try:
         return execute([(name, text)], settings)
