@@ -52,7 +52,7 @@ class Languages(Cluster):
 
     noun = "language"
     rowwise: ClassVar[bool] = True
-    kind: ClassVar[Kind] = "label"
+    kind: ClassVar[Kind] = "text"
     paper = "https://aclanthology.org/P12-3005"
     example = 'load "examples/tasks.jsonl" | cluster language as tongue | sample 5 per tongue'
 
