@@ -11,6 +11,7 @@ CALLS = {
     "perplexity_low": "perplexity_low(nano, keep = 20%)",
     "perplexity_middle": "perplexity_middle(nano, keep = 20%)",
     "random": "random(keep = 20%)",
+    "rds_plus": "rds_plus(nano, (top 3 by len(response)), keep = 5)",
     "semdedup": "semdedup(nano, eps = 0.1)",
     "superfiltering": "superfiltering(nano, keep = 20%)",
 }

@@ -12,6 +12,7 @@ from selrun.stdlib.embed.directions import unit
 from selrun.stdlib.evaluate import measures
 from selrun.stdlib.score.knn import Knn
 from selrun.stdlib.score.novelsum import Novelsum
+from selrun.stdlib.select.turns import in_turns
 
 from .claim import Compared, claim, golden
 
@@ -124,3 +125,14 @@ def of_set(neighbours: int, density: float, nearness: float, *, faithful: bool) 
     mean = op.reduce(Placed(given()["embedding"])).mean()  # type: ignore[arg-type]
     assert isinstance(mean, float)
     return mean
+
+
+@claim("diversify rds", source="own re-implementation over whole lists")
+def rds() -> Compared:
+    draw = np.random.default_rng(2)
+    rows, targets = (unit(draw.normal(size=(n, 8)).astype(np.float32)) for n in (500, 9))
+    likes = [list(np.argsort(-(rows @ target), kind="stable")) for target in targets]
+    theirs: list[int] = []
+    for turn in range(200):
+        theirs.append(next(row for row in likes[turn % 9] if row not in theirs))
+    return Compared(in_turns(rows, targets, 200).order, [int(row) for row in theirs])
