@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
-from .loss import ODA_WINDOW, finite
+from .loss import ODA_WINDOW, answered, finite
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,6 +50,9 @@ class AskLlm(Score):
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""
 
+    def reads(self) -> frozenset[str]:
+        return frozenset({"response"})
+
     def requests(self) -> dict[str, Request]:
         view = View(self.template, limit=self.max_tokens, tail=True)
         if self.faithful:
@@ -60,6 +63,5 @@ class AskLlm(Score):
         import polars as pl
 
         yes = known["yes"].cast(pl.List(pl.Float64)).list
-        if self.faithful:
-            return finite(yes.mean())
-        return finite(pl.select(pl.when(yes.len() > 0).then(yes.sum())).to_series())
+        sums = pl.select(pl.when(yes.len() > 0).then(yes.sum())).to_series()
+        return answered(finite(yes.mean() if self.faithful else sums), known.column("response"))

@@ -53,6 +53,14 @@ def finite(values: pl.Series) -> pl.Series:
     return pl.select(pl.when(values.is_finite()).then(values).alias(values.name)).to_series()
 
 
+def answered(values: pl.Series, responses: pl.Series) -> pl.Series:
+    """The values of the rows that have a response; a question about none has an answer too, which says nothing."""
+    import polars as pl
+
+    there = (responses.fill_null("") != "").alias("there")
+    return pl.select(pl.when(there).then(values).alias(values.name)).to_series()
+
+
 class Loss(Score):
     """The mean negative log-likelihood of the response given its prompt, in nats; low is well predicted.
 

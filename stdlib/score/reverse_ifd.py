@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
-from .loss import ODA_WINDOW, finite, mean_loss
+from .loss import ODA_WINDOW, answered, finite, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,6 +51,9 @@ class ReverseIfd(Score):
     faithful: bool = False
     """Read the row as the authors' script does."""
 
+    def reads(self) -> frozenset[str]:
+        return frozenset({"response"})
+
     def requests(self) -> dict[str, Request]:
         given = View(GUESSED, limit=self.max_tokens)
         alone = given.showing("response")
@@ -64,4 +67,5 @@ class ReverseIfd(Score):
         }
 
     def reduce(self, known: Answers) -> pl.Series:
-        return finite((mean_loss(known["given"]) - mean_loss(known["alone"])).exp())
+        ratio = (mean_loss(known["given"]) - mean_loss(known["alone"])).exp()
+        return answered(finite(ratio), known.column("response"))
