@@ -132,6 +132,8 @@ class Mig(Cover):
         from scipy.sparse import csr_array, eye_array
 
         if self.against is None:
+            told = "no two tags are similar, because no dataset of tags is given with `against`"
+            warnings.warn(told, UserWarning, stacklevel=3)
             return csr_array(eye_array(len(vocabulary)))
         others = known.dataset(self.against)
         places = {tag: row for row, tag in enumerate(others["@prompt"].str.strip_chars().to_list())}
