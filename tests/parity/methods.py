@@ -177,6 +177,14 @@ def principal_components() -> Compared:
 
 
 @claim("car", source="golden/car_cluster_rank.json")
+def clusters_of_rows() -> Compared:
+    steps = last_steps("car", "embed pca").replace("(clusters)", "(31, seed = 42)")
+    found = run(steps[: steps.index("| (top")], ranked_rows()).sort("row")
+    known = fields("car_cluster_rank.json")["n2000_n11000_n21_ninitNone"]
+    return Compared(found["car_cluster"].to_list(), known["labels_by_original_index"])
+
+
+@claim("car", source="golden/car_cluster_rank.json")
 def the_best_and_the_best_of_every_cluster() -> Compared:
     found, theirs = [], []
     for name, best, n_init in (
@@ -189,3 +197,55 @@ def the_best_and_the_best_of_every_cluster() -> Compared:
             sorted(fields("car_cluster_rank.json")[f"n2000_{name}"]["selected_original_index_in_order"])
         )
     return Compared(found, theirs)
+
+
+# Superfiltering.D, MoDS and DiverseEvol
+
+
+@claim("superfiltering_d", source="golden/superfiltering_fla.json")
+def the_hard_rows_and_those_that_cover_them() -> Compared:
+    known = fields("superfiltering_fla.json")
+    hard = known["ifd_top_rows"]
+    texts = json.loads(beside("data/alpaca_random_5k.json").read_text("utf-8"))[:HARD_OF]
+    vectors: list[list[float] | None] = [None] * HARD_OF
+    for row, vector in zip(hard, np.load(golden("superfiltering_fla_emb.npy")), strict=True):
+        vectors[row] = vector.tolist()
+    rows = pl.DataFrame(texts).with_row_index("row").with_columns(vector=pl.Series(vectors))
+    steps = last_steps("superfiltering_d", "score ifd").replace("= faithful", "= true")
+    steps = steps.replace("using m", f'using model "{beside("models/tiny-gpt2")}"').replace("hard", "40")
+    first, second = steps.rsplit("|", 1)
+    second = second.replace("keep, of = whole", "12, vectors = vector").replace("using encoder", "")
+    chosen = [run(text, rows)["row"].to_list() for text in (first, f"{first}| {second}")]
+    return Compared(chosen, [hard, known["fla_rows"]])
+
+
+HARD_OF = 97
+
+
+def of_instructions(**columns: Any) -> pl.DataFrame:
+    vectors = np.load(beside("golden/shared/minilm_instruction_2000.npz"))["emb"]
+    return numbered({"vector": pl.Series(vectors), **columns})
+
+
+@claim("mods", source="golden/mods_kcenter.json")
+def rows_that_cover_the_rest() -> Compared:
+    step = last_steps("mods", "diversify kcenter").replace("(keep)", "(200, seed = 0)")
+    found = run(step.replace("mods_vector", "vector"), of_instructions())
+    return Compared(found["row"].to_list(), fields("mods_kcenter.json")["seed0_k200"]["selected_in_order"])
+
+
+@claim("mods", source="golden/mods_pipeline.json")
+def rows_of_a_high_reward() -> Compared:
+    known = fields("mods_pipeline.json")
+    rows = numbered({"reward": [one["reward"] for one in known["quality"]]})
+    step = last_steps("mods", "filter reward").splitlines()[0].replace("quality", "0")
+    return Compared(run(step, rows)["row"].to_list(), known["high_quality_rows_gt0"])
+
+
+@claim("diverseevol", source="golden/diverseevol_kcenter.json")
+def rows_of_one_round() -> Compared:
+    known = fields("diverseevol_kcenter.json")["seed0"]
+    before = set(known["init_labeled"])
+    rows = of_instructions(taken=[row in before for row in range(2000)])
+    found = run("diversify kcenter(100, chosen = taken) by vector", rows)["row"].to_list()
+    return Compared(found[len(before) :], known["order_recovered"])
