@@ -27,11 +27,12 @@ class Head:
 
     def __init__(self, network: Any):
         config = network.config.get_text_config()
-        self.layer: nn.Module = network.get_output_embeddings()
+        layer: Any = network.get_output_embeddings()
+        self.layer: nn.Module = layer
+        self.vocabulary = len(layer.weight)
         self.divisor = getattr(config, "logits_scaling", None)
         self.factor = getattr(config, "logit_scale", None)
         self.cap = getattr(config, "final_logit_softcapping", None)
-        self.vocabulary = int(self.layer.weight.shape[0])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """`[rows, vocabulary]` in float32."""
@@ -58,7 +59,10 @@ def measured(
 
     All come from one softmax, so that what a measure gives does not depend on what else is asked.
     """
-    found = {m: hidden.new_empty((len(hidden), *SHAPES[m]), dtype=torch.float32) for m in measures}
+    found: dict[Measure, Tensor] = {
+        measure: hidden.new_empty((len(hidden), *SHAPES[measure]), dtype=torch.float32)
+        for measure in measures
+    }
     for part, logits in head.chunks(hidden):
         for piece, logs in softmaxes(logits):
             here = slice(part.start + piece.start, part.start + piece.start + len(logs))
