@@ -7,6 +7,7 @@ CALLS = {
     "coreset": "coreset(nano, keep = 20%, centres = 3)",
     "dq": "dq(nano, keep = 20%, parts = 3)",
     "longest": "longest(keep = 10)",
+    "nuggets": "nuggets(nano, (sample 3), over = 0)",
     "perplexity_high": "perplexity_high(nano, keep = 20%)",
     "perplexity_low": "perplexity_low(nano, keep = 20%)",
     "perplexity_middle": "perplexity_middle(nano, keep = 20%)",
