@@ -67,7 +67,7 @@ class Languages(Cluster):
 
         classify = identifier().classify
         return pl.Series(
-            [None if t is None else classify(t)[0] for t in part(known, self.of)], dtype=pl.String
+            [None if t is None else classify(t)[0] for t in part(known.column, self.of)], dtype=pl.String
         )
 
 

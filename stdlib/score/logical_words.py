@@ -32,5 +32,5 @@ class LogicalWords(TextScore):
     example = 'load "examples/tasks.jsonl" | score logical_words | top 5 by logical_words'
 
     def reduce(self, known: Answers) -> pl.Series:
-        text = part(known, self.of).fill_null("")
+        text = part(known.column, self.of).fill_null("")
         return text.str.count_matches(rf"(?i)\b(?:{WORDS})\b")

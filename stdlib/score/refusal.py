@@ -190,7 +190,7 @@ class Refusal(TextScore):
     def reduce(self, known: Answers) -> pl.Series:
         import polars as pl
 
-        text = part(known, self.of).fill_null("").str.to_lowercase()
+        text = part(known.column, self.of).fill_null("").str.to_lowercase()
         phrases = [phrase.lower() for phrase in (WIZARDLM if self.faithful else PHRASES)]
         if not self.faithful:
             text = text.str.replace_all("’", "'", literal=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from ...compiler.op import Answers, Score
@@ -33,7 +34,7 @@ class TextScore(Score):
         import polars as pl
 
         nothing = self.measure_empty()
-        found = [nothing if text is None else self.measure(text) for text in part(known, self.of)]
+        found = [nothing if text is None else self.measure(text) for text in part(known.column, self.of)]
         return pl.Series(found, dtype=pl.Float64)
 
     def measure(self, text: str) -> float | None:
@@ -45,12 +46,12 @@ class TextScore(Score):
         return None
 
 
-def part(known: Answers, of: Part) -> pl.Series:
-    """That part of every row as one text; null where it is empty."""
+def part(column: Callable[[str], pl.Series], of: Part) -> pl.Series:
+    """That part of every row as one text, from its columns by name; null where it is empty."""
     import polars as pl
 
     names = ["prompt", "response"] if of == "whole" else [of]
-    parts = [known.column(name).cast(pl.String).alias(name) for name in names]
+    parts = [column(name).cast(pl.String).alias(name) for name in names]
     written = [pl.when(each != "").then(each) for each in parts]
     text = pl.concat_str(written, separator="\n", ignore_nulls=True)
     return pl.select(pl.when(text != "").then(text).alias("text")).to_series()

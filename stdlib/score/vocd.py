@@ -49,7 +49,7 @@ class Vocd(TextScore):
         import numpy as np
         import polars as pl
 
-        words = [plain_words(text or "") for text in part(known, self.of)]
+        words = [plain_words(text or "") for text in part(known.column, self.of)]
         long = [row for row, found in enumerate(words) if len(found) > SIZES[-1]]
         long.sort(key=lambda row: len(words[row]))  # texts of one length share their samples
         found = np.full(len(words), 0.0 if self.faithful else np.nan)

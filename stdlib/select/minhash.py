@@ -57,7 +57,7 @@ class Minhash(Dedup):
         import numpy as np
         import polars as pl
 
-        shingles = shingled(part(known, self.of), self.shingle, PATTERNS[self.unit])
+        shingles = shingled(part(known.column, self.of), self.shingle, PATTERNS[self.unit])
         layout = self._layout()
         bands = band_keys(shingles, layout)
         order = self._order(known)
