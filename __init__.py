@@ -16,6 +16,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .runtime.api import compile, explain, run
+    from .runtime.search import search
 
 __all__ = [
     "BudgetError",
@@ -28,13 +29,18 @@ __all__ = [
     "compile",
     "explain",
     "run",
+    "search",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """`run`, `compile` and `explain` load the runtime when they are first used."""
+    """`run`, `compile`, `explain` and `search` load the runtime when they are first used."""
     if name in ("compile", "explain", "run"):
         from .runtime import api
 
         return getattr(api, name)
+    if name == "search":
+        from .runtime.search import search
+
+        return search
     raise AttributeError(f"module `selrun` has no attribute `{name}`")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ADDING = ("score", "judge", "tag", "embed", "generate", "cluster")
 SELECTING = ("top", "bottom", "sample", "dedup", "diversify")
+RANKING = ("top", "bottom")
 PLANNED = ("compare", "judge", "tag", "generate")
 CLAUSE_FIELDS: Mapping[str, str] = {
     "using": "using",
@@ -292,7 +293,15 @@ class Steps:
             given = {}
         op, flow = self.built(kind, arguments, step, scope, flow, span, given)
         assert isinstance(op, Select)
+        if op.values_of and not any(isinstance(r, Data) for r in op.references()):
+            op = op.model_copy(update={"against": self.values(getattr(op, op.values_of), flow, span)})
         return self.added(op, flow, flow.schema.without_spread(), _title(step, thing), span)
+
+    def values(self, column: Expression, flow: Flow, span: tree.Span) -> Data:
+        """The different values of a column of lists, as a dataset."""
+        title = f"the values of `{column.text}`"
+        op = core.Values(column=column)
+        return Data(key=self.resolver.add(op, flow, Schema(open=False), title, span), label=title)
 
     def spread(
         self,
@@ -463,16 +472,18 @@ class Steps:
         for name, expression in fields.items():
             annotation = kind.model_fields[name].annotation
             place = self.resolver.place(scope, flow, f"`{name}` of {what}")
-            values[name] = self.value(name, expression, annotation, place)
+            values[name] = self.value(kind, name, expression, annotation, place)
         self.fill(kind, values, flow, scope, span)
         op = self.validated(kind, values, fields, span)
         if unfit := next(mismatches(op), None):
             raise problem("E434", unfit.headline, span, f"asks {IN_WORDS[unfit.needed]}", help=unfit.help)
         return op
 
-    def value(self, name: str, expression: tree.Expr, annotation: Any, place: Any) -> Any:
+    def value(self, kind: type[Op], name: str, expression: tree.Expr, annotation: Any, place: Any) -> Any:
         if name in ("per",) and isinstance(expression, tree.Name):
             checked(replace(expression, quoted=expression.quoted), place)
+        if name == "by" and kind.verb in RANKING:
+            return checked(expression, place, "number")
         return convert(expression, annotation, place)
 
     def placed(

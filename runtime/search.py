@@ -1,0 +1,123 @@
+"""A search over one number of a recipe for the least value that its report gives."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from . import api
+
+SEED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of the recipe."""
+
+    value: int
+    measure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, and every run on the way there."""
+
+    best: Trial
+    trials: tuple[Trial, ...]
+
+
+def search(
+    recipe: str | Path,
+    data: Any = None,
+    *,
+    over: str,
+    between: tuple[int, int],
+    minimise: str = "loss",
+    trials: int = 20,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Found:
+    """The value of the parameter `over` for which the recipe's report `minimise` is least.
+
+    BlendSearch (Wang et al., ICLR 2021) as FLAML has it, which begins at the low end and tries numbers on a
+    logarithmic scale: the search for a size of Instruction-Mining (arXiv 2307.06290). Every trial is a run of its
+    own; all share the store, so that rows are scored once. A value that was tried is not run again. Raises
+    DataError E580 without the extra `search`, and E581 where the recipe reports no such number.
+    """
+    low, high = between
+    if not 1 <= low < high:
+        raise DataError(
+            "E581",
+            f"there is nothing between {low} and {high} to search",
+            help="give two whole numbers from 1, the lower one first",
+        )
+    measured: dict[int, float] = {}
+
+    def measure(value: int) -> float:
+        if value not in measured:
+            given = {**(parameters or {}), over: value}
+            run = api.run(recipe, data, parameters=given, seed=seed, **settings)
+            measured[value] = reported(run.manifest, minimise)
+        return measured[value]
+
+    blend_search(measure, over, between, trials, seed)
+    done = tuple(Trial(value, found) for value, found in measured.items())
+    return Found(min(done, key=lambda trial: trial.measure), done)
+
+
+def reported(manifest: Mapping[str, Any], name: str) -> float:
+    """The number of that name in the last report of a run."""
+    reports = [step.get("notes", {}).get("report", {}) for step in manifest["steps"]]
+    found = [report[name] for report in reports if isinstance(report.get(name), int | float)]
+    if found and math.isfinite(found[-1]):
+        return float(found[-1])
+    known = sorted(
+        {key for report in reports for key, value in report.items() if isinstance(value, int | float)}
+    )
+    raise DataError(
+        "E581",
+        f"the recipe reports no number called `{name}`",
+        help=f"minimise one of {', '.join(known)}"
+        if known
+        else "end it with a report: `| evaluate loss using … against …`",
+    )
+
+
+def blend_search(
+    measure: Callable[[int], float], name: str, between: tuple[int, int], trials: int, seed: int
+) -> None:
+    """Measures so many numbers, each chosen by those before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import optuna
+            from flaml import tune
+            from flaml.tune.searcher.blendsearch import BlendSearch
+        except ImportError as error:
+            raise DataError(
+                "E580",
+                "searching needs FLAML, which is not installed",
+                help="run `pip install 'selrun[search]'`",
+            ) from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        logging.getLogger("flaml.tune").setLevel(logging.ERROR)
+        low, high = between
+        space, start = {name: tune.lograndint(low, high + 1)}, {name: low}
+        chooser = BlendSearch("measure", "min", space, start, seed=SEED + seed)
+        tune.run(
+            lambda config: {"measure": measure(int(config[name]))},
+            config=space,
+            metric="measure",
+            mode="min",
+            low_cost_partial_config=start,
+            num_samples=trials,
+            search_alg=chooser,
+            verbose=0,
+        )
