@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +11,9 @@ from ...compiler.templates import VICUNA
 from ...compiler.values import Amount, Expression, Model
 from ...compiler.wants import Pool, Template
 from ...errors import DataError
-from ..embed.vectors import points, vectors_of
+from ..embed.directions import directions
+from ..embed.vectors import Points, points, vectors_of
+from .deita import Metric, Sieved, as_published
 from .top import best_first
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 """How many rows are compared with the taken ones at once; any number gives the same choice."""
+DOUBT = 5e-6
+"""So far a float32 product of unit vectors is off at most."""
 
 
 class Repr(Cover):
@@ -30,6 +33,9 @@ class Repr(Cover):
     the threshold (arXiv 2312.15685, section 2.4). Result in that order; ties go to the earlier row. Rows
     without a score or a vector are never taken. A language model's vector is its last hidden state of the
     last token of the conversation in the Vicuna template, as in the paper.
+
+    `faithful`: as DEITA's script; the default differs in that a vector of length 0, which is like no other,
+    is not taken, that float64 decides near the threshold, and that there are no batches.
     """
 
     noun = "repr"
@@ -56,6 +62,12 @@ class Repr(Cover):
     """How a language model's states become one vector."""
     max_tokens: int | None = None
     """The model reads so many tokens; its context where not given."""
+    faithful: bool = False
+    """Zero vectors, batches and distances as in DEITA's script."""
+    batch: int = Field(1, ge=1)
+    """With `faithful`: so many rows are compared at once, each with refused ones of the batch too."""
+    metric: Metric = "cosine"
+    """With `faithful`: `manhattan` refuses rows whose distance is above the threshold, the far ones."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +76,8 @@ class Repr(Cover):
 
     @model_validator(mode="after")
     def _has_vectors(self) -> Repr:
+        if not self.faithful and (self.batch, self.metric) != (1, "cosine"):
+            raise ValueError("`batch` and `metric` are for `faithful = true`")
         if self.using is None and self.vectors is None:
             raise ValueError("needs vectors: add `using` and a model, or `vectors =` and a column of vectors")
         return self
@@ -78,7 +92,7 @@ class Repr(Cover):
         import numpy as np
 
         rows = known.rows.height
-        placed = points(known.evaluate(self.vectors) if self.vectors is not None else known["vector"])
+        placed = self._placed(known)
         where = np.full(rows, -1, dtype=np.int64)
         where[placed.rows] = np.arange(len(placed))
         queue = best_first(known.evaluate(self.by), self.by.better)
@@ -86,8 +100,16 @@ class Repr(Cover):
         if len(queue) == 0 and rows:
             raise self._nothing_to_choose(rows)
         wanted = self._wanted(rows)
-        sieved = unlike(placed.vectors[where[queue]], self.threshold, wanted)
-        return self._picked(sieved, queue, known)
+        return self._picked(self._sieved(placed.vectors[where[queue]], wanted), queue, known)
+
+    def _placed(self, known: Answers) -> Points:
+        found = points(known.evaluate(self.vectors) if self.vectors is not None else known["vector"])
+        return found if self.faithful else directions(found)
+
+    def _sieved(self, vectors: np.ndarray, wanted: int) -> Sieved:
+        if not self.faithful:
+            return unlike(vectors, self.threshold, wanted)
+        return as_published(vectors, self.threshold, wanted, self.batch, self.metric)
 
     def _wanted(self, rows: int) -> int:
         wanted = rows if self.keep is None else self.keep.of(rows)
@@ -137,30 +159,17 @@ class Repr(Cover):
         return every.select(pl.when(~taken).then(why).alias("reason"))["reason"]
 
 
-@dataclass
-class Sieved:
-    """The points taken, in order, and of those refused which point taken before is like them, and how
-    much."""
+def unlike(directions: np.ndarray, threshold: float, wanted: int) -> Sieved:
+    """The unit vectors, in order, that are no more similar than the threshold to any one taken before.
 
-    taken: list[int] = field(default_factory=list)
-    refused: dict[int, tuple[int, float]] = field(default_factory=dict)
-
-
-def unlike(vectors: np.ndarray, threshold: float, wanted: int) -> Sieved:
-    """The points, in order, that are no more similar than the threshold to any point taken before.
-
-    One product against the taken points and one within the block decide a block; the choice is that of taking
-    one point after the other.
+    One product against the taken ones and one within the block decide a block; the choice is that of taking one
+    after the other. Products are in float32; near the threshold, float64 decides.
     """
-    import numpy as np
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     sieved = Sieved()
-    for start in range(0, len(vectors), BLOCK):
+    for start in range(0, len(directions), BLOCK):
         if len(sieved.taken) >= wanted:
             break
-        _sieve(directions, range(start, min(start + BLOCK, len(vectors))), threshold, wanted, sieved)
+        _sieve(directions, range(start, min(start + BLOCK, len(directions))), threshold, wanted, sieved)
     return sieved
 
 
@@ -173,8 +182,11 @@ def _sieve(directions: np.ndarray, block: range, threshold: float, wanted: int, 
     for i in range(len(block)):
         if len(sieved.taken) >= wanted:
             return
-        if similarity[i] > threshold:
-            sieved.refused[block[i]] = (int(rival[i]), float(similarity[i]))
+        like, how = int(rival[i]), float(similarity[i])
+        if abs(how - threshold) < DOUBT:
+            like, how = _exactly_most_alike(rows[i], directions, sieved.taken)
+        if how > threshold:
+            sieved.refused[block[i]] = (like, how)
             continue
         sieved.taken.append(block[i])
         closer = np.flatnonzero(within[i] > similarity)
@@ -190,3 +202,11 @@ def _most_alike(rows: np.ndarray, directions: np.ndarray, taken: list[int]) -> t
     products = rows @ directions[taken].T
     best = products.argmax(axis=1)
     return np.asarray(taken)[best], products[np.arange(len(rows)), best]
+
+
+def _exactly_most_alike(row: np.ndarray, directions: np.ndarray, taken: list[int]) -> tuple[int, float]:
+    import numpy as np
+
+    products = directions[taken].astype(np.float64) @ row.astype(np.float64)
+    best = int(products.argmax())
+    return taken[best], float(products[best])

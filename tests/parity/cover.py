@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,10 @@ from selrun.compiler.op import Select
 from selrun.compiler.values import Count, Expression
 from selrun.stdlib.select.bins import Bins
 from selrun.stdlib.select.facility import Facility
+from selrun.stdlib.select.farthest import farthest_first
 from selrun.stdlib.select.graphcut import graph_cut_bins
+from selrun.stdlib.select.kcenter import Kcenter
+from selrun.stdlib.select.repr import Repr
 
 from .claim import Compared, claim, golden
 
@@ -75,7 +79,7 @@ def located(vectors: np.ndarray, expected: list[int]) -> tuple[list[int], list[i
 
 @claim("bins: Dataset Quantization", source=DQ)
 def bins_of_dataset_quantization() -> Compared:
-    vectors = np.load(golden("shared/minilm_instruction_2000.npz"))["emb"]
+    vectors = instructions()
     runs = read(DQ)["fields"].values()
     drawn = [[quantized(vectors, run, faithful=faithful) for run in runs] for faithful in (True, False)]
     return Compared(drawn[0], [run["sampled_in_order"] for run in runs], drawn[1])
@@ -89,7 +93,99 @@ def quantized(vectors: np.ndarray, run: Any, *, faithful: bool) -> list[int]:
 
 @claim("bins: rows of every bin", source=DQ)
 def rows_of_every_bin() -> Compared:
-    vectors = np.load(golden("shared/minilm_instruction_2000.npz"))["emb"].astype(np.float64)
+    vectors = instructions().astype(np.float64)
     runs = read(DQ)["fields"].values()
     found = [graph_cut_bins(vectors[: run["n"]], [run["n"] // run["k"]] * run["k"]) for run in runs]
     return Compared([[b.tolist() for b in bins] for bins in found], [run["bins_sorted"] for run in runs])
+
+
+@claim("repr: DEITA's filter", source=DEITA)
+def filter_of_deita() -> Compared:
+    vectors = np.load(golden("deita_filter_inputs.npz"))["embedding"]
+    expected = read(DEITA)["fields"]
+    runs = [run["settings"] for run in expected["runs"]]
+    found = [
+        [sieved(vectors, expected["final_score"], settings, faithful=faithful) for settings in runs]
+        for faithful in (True, False)
+    ]
+    return Compared(found[0], [run["selected"] for run in expected["runs"]], found[1])
+
+
+@claim("repr: DEITA's filter on six rows", source=DEITA)
+def filter_of_deita_on_six_rows() -> Compared:
+    tiny = read(DEITA)["fields"]["tiny"]
+    vectors = np.array(tiny["embedding"], dtype=np.float32)
+    found = [
+        [sieved(vectors, tiny["score"], run, faithful=faithful) for run in tiny["runs"]]
+        for faithful in (True, False)
+    ]
+    return Compared(found[0], [run["selected"] for run in tiny["runs"]], found[1])
+
+
+def sieved(vectors: np.ndarray, scores: list[float], settings: dict, *, faithful: bool) -> list[int]:
+    size = settings.get("data_size", -1)
+    quirks = {"batch": settings.get("batch_size", 1), "metric": settings.get("distance_metric", "cosine")}
+    op = Repr(
+        threshold=settings["threshold"],
+        keep=Count(rows=size) if size > 0 else None,
+        by=column("score"),
+        vectors=PLACE,
+        faithful=faithful,
+        **(quirks if faithful else {}),
+    )
+    return picks(op, vectors, score=scores)
+
+
+@claim("kcenter: MoDS", source=MODS)
+def kcenter_of_mods() -> Compared:
+    expected = read(MODS)["fields"]["seed0_k200"]["selected_in_order"]
+    return Compared(picks(Kcenter(keep=Count(rows=200), by=PLACE), instructions()), expected)
+
+
+@claim("kcenter: MoDS, distance of the farthest row", source=MODS, tolerance=1e-6)
+def radius_of_mods() -> Compared:
+    place = pl.Series(instructions())
+    picked = Kcenter(keep=Count(rows=200), by=PLACE).pick(Rows(pl.DataFrame({"place": place})))  # type: ignore[arg-type]
+    expected = read(MODS)["fields"]["seed0_k200"]["final_max_min_dist"]
+    return Compared([picked.notes["radius"]], [expected])
+
+
+@claim("kcenter: MoDS from chosen rows", source=MODS)
+def kcenter_of_mods_goes_on() -> Compared:
+    expected = read(MODS)["fields"]["warm_start_20_then_80"]
+    covered = farthest_first(instructions(), expected["already_selected"], 80)
+    return Compared(covered.order, expected["selected_in_order_including_already"])
+
+
+@claim("kcenter: DiverseEvol", source=DIVERSE)
+def kcenter_of_diverseevol() -> Compared:
+    expected = read(DIVERSE)["fields"]["seed0"]
+    found = [added(instructions(), expected["init_labeled"], 100, faithful=f) for f in (True, False)]
+    return Compared(found[0], expected["new_idx_sorted"], found[1])
+
+
+@claim("kcenter: DiverseEvol on near copies", source=DIVERSE)
+def kcenter_of_diverseevol_on_near_copies() -> Compared:
+    expected = read(DIVERSE)["fields"]["duplicate_demo"]["new_idx_sorted"]
+    vectors = np.load(golden("diverseevol_duplicate_demo.npz"))["emb"]
+    found = [added(vectors, range(40), 20, faithful=f) for f in (True, False)]
+    return Compared(found[0], expected, found[1])
+
+
+@claim("kcenter: DiverseEvol on near copies, without NaN", source=DIVERSE)
+def kcenter_without_nan() -> Compared:
+    expected = read(DIVERSE)["fields"]["duplicate_demo"]["corrected_order_nan_as_zero"]
+    vectors = np.load(golden("diverseevol_duplicate_demo.npz"))["emb"]
+    return Compared(farthest_first(vectors, range(40), 20).order[40:], expected)
+
+
+def added(vectors: np.ndarray, seen: Iterable[int], more: int, **fields: Any) -> list[int]:
+    """The rows that DiverseEvol adds to those seen."""
+    before = set(seen)
+    op = Kcenter(keep=Count(rows=more), by=PLACE, variant="diverseevol", chosen=column("seen"), **fields)
+    order = picks(op, vectors, seen=[row in before for row in range(len(vectors))])
+    return [row for row in order if row not in before]
+
+
+def instructions() -> np.ndarray:
+    return np.load(golden("shared/minilm_instruction_2000.npz"))["emb"]

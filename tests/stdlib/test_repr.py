@@ -7,15 +7,18 @@ from answers import ENCODER, column, given
 from hypothesis import given as over
 from hypothesis import settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from selrun.compiler.values import Count
 from selrun.errors import DataError
+from selrun.stdlib.embed.directions import unit
 from selrun.stdlib.select import repr as module
+from selrun.stdlib.select.deita import as_published
 from selrun.stdlib.select.repr import Repr
 
 
 def one_by_one(vectors: np.ndarray, threshold: float, wanted: int) -> list[int]:
     """The filter as it is defined: each row against every row taken before."""
-    directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions = unit(vectors).astype(np.float64)
     taken: list[int] = []
     for i, direction in enumerate(directions):
         if len(taken) < wanted and all(direction @ directions[j] <= threshold for j in taken):
@@ -38,13 +41,13 @@ def test_blocks_give_the_choice_of_one_row_after_the_other(
     vectors = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", 7)
-        assert module.unlike(vectors, threshold, wanted).taken == one_by_one(vectors, threshold, wanted)
+        assert module.unlike(unit(vectors), threshold, wanted).taken == one_by_one(vectors, threshold, wanted)
 
 
 def test_better_rows_come_first_and_rows_like_them_go_with_the_reason():
-    result = picked([[1, 0], [1, 0.01], [0, 1]], [1.0, 3.0, 2.0])
+    result = picked([[1, 0], [1, 0.02], [0, 1]], [1.0, 3.0, 2.0])
     assert result.order.to_list() == [1, 2]
-    assert result.reasons[0] == "similarity 1.0 to row r1, which is better; at most 0.9 is allowed"
+    assert result.reasons[0] == "similarity 0.9998 to row r1, which is better; at most 0.9 is allowed"
 
 
 def test_rows_after_the_amount_go_with_the_reason():
@@ -61,3 +64,38 @@ def test_rows_without_a_vector_or_a_score_go():
 def test_nothing_to_choose_from_is_an_error():
     with pytest.raises(DataError, match=r"E524"):
         picked([None, [0, 1]], [1.0, None])
+
+
+def test_at_the_threshold_itself_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    vectors = unit(np.random.default_rng(0).integers(-1, 2, (300, 8)).astype(np.float32) + 0.5)
+    found = [module.unlike(vectors, 0.5, 300).taken]
+    for block in (1, 7, 100):
+        monkeypatch.setattr(module, "BLOCK", block)
+        found.append(module.unlike(vectors, 0.5, 300).taken)
+    assert found == [found[0]] * 4
+
+
+def test_a_vector_of_length_zero_is_taken_by_the_faithful_form_alone():
+    vectors = np.array([[1, 0], [0, 0], [1, 0.01]], dtype=np.float32)
+    op = {"threshold": 0.9, "by": column("evol"), "using": ENCODER}
+    known = given({"vector": pl.Series(vectors)}, evol=[3, 2, 1], id=["a", "b", "c"])
+    assert Repr(**op, faithful=True).pick(known).order.to_list() == [0, 1]
+    with pytest.warns(UserWarning, match="length 0"):
+        assert Repr(**op).pick(known).order.to_list() == [0]
+
+
+def test_the_faithful_form_compares_with_refused_rows_of_the_batch():
+    turn = np.radians([180, 0, 20, 40])
+    chain = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+    assert as_published(chain, 0.9, 4, 1, "cosine").taken == [0, 1, 3]
+    assert as_published(chain, 0.9, 4, 3, "cosine").taken == [0, 1]
+
+
+def test_the_faithful_manhattan_filter_refuses_far_rows():
+    line = np.array([[1, 0], [1, 0.1], [0, 1]], dtype=np.float32)
+    assert as_published(line, 0.5, 3, 1, "manhattan").taken == [0, 1]
+
+
+def test_batches_are_for_the_faithful_form():
+    with pytest.raises(ValidationError, match="for `faithful = true`"):
+        Repr(by=column("evol"), using=ENCODER, batch=8)
