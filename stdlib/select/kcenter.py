@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ...compiler.op import Answers, Cover, Picked, Request
-from ...compiler.templates import ALPACA
-from ...compiler.values import Amount, Expression, Model
-from ...compiler.wants import Template
+from ...compiler.op import Answers, Cover, Picked
+from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from ..embed.vectors import Points, points, vectors_of
-from .diverseevol import as_published
+from ..embed.placing import Placing
+from ..embed.vectors import Points
+from .diverseevol import as_published, whitened
 from .farthest import Covered, farthest_first
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Kcenter(Cover):
+class Kcenter(Placing, Cover):
     """Rows such that no other row is far from all of them: greedy k-center on the rows' vectors.
 
     Each next row is the one farthest (euclidean) from all chosen so far, ties to the earlier row; this is
@@ -38,14 +37,8 @@ class Kcenter(Cover):
 
     keep: Amount
     """How many rows, or which part of them, those to start from included."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the vectors."""
     by: Expression | None = None
     """A column of vectors in place of a model's."""
-    of: Literal["prompt", "response", "whole"] = "prompt"
-    """Which part of the row the model reads."""
-    template: Template = ALPACA
-    """How a language model is shown the row."""
     start: Literal["random", "first", "mean"] = "random"
     """The first row: drawn, the first that has a vector, or the one nearest to the mean vector."""
     initial: int | None = Field(None, ge=1)
@@ -58,30 +51,19 @@ class Kcenter(Cover):
     faithful: bool = False
     """With `diverseevol`: distances as its script rounds them, so that near copies of chosen rows, whose
     distance comes out as the root of a negative number, are chosen first."""
+    whiten: int | None = Field(None, ge=1)
+    """Distances are those of so many principal components at equal variance and length 1, an option of
+    DiverseEvol's script; of the vectors themselves where not given."""
     seed: int = 0
 
-    @model_validator(mode="before")
-    @classmethod
-    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return fields if fields.get("by") is None else {**fields, "using": None}
-
-    @model_validator(mode="after")
-    def _has_vectors(self) -> Kcenter:
-        if self.using is None and self.by is None:
-            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
-        return self
-
-    def requests(self) -> dict[str, Request]:
-        if self.by is not None or self.using is None:
-            return {}
-        return {"vector": vectors_of(self.using, self.of, self.template)}
-
     def pick(self, known: Answers) -> Picked:
-        placed = points(known.evaluate(self.by) if self.by is not None else known["vector"])
+        placed = self.placed(known)
         before = self._chosen_before(known, placed)
         more = self.keep.of(known.rows.height)
         if not more or more + len(before) > len(placed):
             raise self._cannot_choose(more, len(placed) - len(before), known.rows.height)
+        if self.whiten is not None:
+            placed = Points(whitened(placed.vectors, self.whiten), placed.rows)
         start = before or self._start(placed)[:more]
         greedy = as_published if self.faithful and self.variant == "diverseevol" else farthest_first
         covered = greedy(placed.vectors, start, len(before) + more - len(start))

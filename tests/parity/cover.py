@@ -164,6 +164,14 @@ def kcenter_of_diverseevol() -> Compared:
     return Compared(found[0], expected["new_idx_sorted"], found[1])
 
 
+@claim("kcenter: DiverseEvol, whitened", source=DIVERSE)
+def kcenter_of_diverseevol_whitened() -> Compared:
+    expected = read(DIVERSE)["fields"]["whiten64_seed0"]
+    seen = expected["init_labeled"]
+    found = [added(instructions(), seen, 100, whiten=64, faithful=f) for f in (True, False)]
+    return Compared(found[0], expected["new_idx_sorted"], found[1])
+
+
 @claim("kcenter: DiverseEvol on near copies", source=DIVERSE)
 def kcenter_of_diverseevol_on_near_copies() -> Compared:
     expected = read(DIVERSE)["fields"]["duplicate_demo"]["new_idx_sorted"]

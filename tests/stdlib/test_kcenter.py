@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from selrun.compiler.values import Count
 from selrun.errors import DataError
-from selrun.stdlib.select import farthest
+from selrun.stdlib.select import diverseevol, farthest
 from selrun.stdlib.select.kcenter import Kcenter
 
 
@@ -87,3 +87,37 @@ def test_a_column_of_vectors_leaves_the_model_out():
     op = Kcenter(keep=Count(rows=1), using=ENCODER, by=column("place"))
     assert (op.using, op.requests()) == (None, {})
     assert op.pick(given(place=[[0, 1], None])).order.to_list() == [0]
+
+
+def test_duplicates_and_points_that_are_all_equally_far_are_chosen_in_order():
+    assert kcenter(np.eye(700), 700, start="first").order.to_list() == list(range(700))
+    assert kcenter(np.ones((600, 2)), 3, start="first").order.to_list() == [0, 1, 2]
+
+
+def test_float32_rounding_does_not_decide_which_row_is_farther():
+    rng = np.random.default_rng(0)
+    vectors = (1000 + rng.integers(0, 8, (1500, 3))).astype(np.float32)
+    order = kcenter(vectors, 60, start="first").order.to_list()
+    assert order == one_by_one(vectors, [0], 59)
+
+
+def test_whitened_components_count_alike():
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(200, 3)) * [100, 1, 0.01]
+    apart = kcenter(flat, 30, start="first", whiten=3).order.to_list()
+    assert apart == kcenter(flat * [1, 50, 7], 30, start="first", whiten=3).order.to_list()
+    assert apart != kcenter(flat, 30, start="first").order.to_list()
+
+
+def test_more_components_than_the_vectors_have_is_an_error():
+    line = np.outer(np.arange(5), [1, 2, 3])
+    with pytest.raises(DataError, match=r"E553.*vary in 1 directions, and 2 were asked for"):
+        kcenter(line, 2, whiten=2)
+
+
+def test_the_faithful_choice_needs_no_table_of_many_rows(monkeypatch: pytest.MonkeyPatch):
+    vectors = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    held = diverseevol.as_published(vectors, range(20), 30).order
+    monkeypatch.setattr(diverseevol, "HELD", 0)
+    monkeypatch.setattr(diverseevol, "COLUMNS", 7)
+    assert diverseevol.as_published(vectors, range(20), 30).order == held
