@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...compiler.op import Answers, Cluster
@@ -75,11 +76,11 @@ class Languages(Cluster):
 def identifier() -> Any:
     """The package's own model. Raises DataError E545 where the package is not installed."""
     try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+        package = import_module("py3langid.langid")
     except ImportError:
         raise DataError(
             "E545",
             "languages are told apart by the package py3langid, which is not installed",
             help="install it: `pip install 'selrun[language]'`",
         ) from None
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return package.LanguageIdentifier.from_model_file(package.MODEL_FILE, norm_probs=True)

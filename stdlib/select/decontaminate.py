@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -98,14 +98,7 @@ class Contamination(Dedup):
                 most = most_covered(piece, places, lengths, self.n)
                 found.append(most.with_columns(pl.col("row") + start))
             start += len(block)
-        return pl.concat([pl.DataFrame(schema=covered_schema()), *found])
-
-
-def covered_schema() -> dict[str, Any]:
-    """The columns of rows with the test row they cover most."""
-    import polars as pl
-
-    return {"row": pl.Int64, "test": pl.UInt32, "share": pl.Float64}
+        return pl.concat(found)
 
 
 def placed(tests: Ragged) -> pl.DataFrame:
@@ -134,8 +127,13 @@ def common(rows: Ragged, places: pl.DataFrame) -> pl.DataFrame:
 
 
 def pieces(hits: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The hits in pieces of whole rows that meet test rows at about as many places as are held at once."""
+    """The hits in pieces of whole rows that meet test rows at about as many places as are held at once; one at
+    least."""
     import polars as pl
+
+    if not hits.height:
+        yield hits
+        return
 
     rows = hits.group_by("row", maintain_order=True).agg(pl.col("meets").sum())
     piece = rows.select("row", (pl.col("meets").cum_sum() // MEETINGS).alias("piece"))
@@ -153,4 +151,4 @@ def most_covered(hits: pl.DataFrame, places: pl.DataFrame, lengths: pl.DataFrame
     pairs = met.with_columns(covers.alias("covers")).group_by("row", "test").agg(pl.col("covers").sum())
     shares = pairs.join(lengths, on="test").with_columns((pl.col("covers") / pl.col("words")).alias("share"))
     best = shares.sort("row", "share", "test", descending=[False, True, False]).unique("row", keep="first")
-    return best.select("row", "test", "share").cast(covered_schema()).sort("row")
+    return best.select("row", "test", "share").sort("row")

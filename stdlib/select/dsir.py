@@ -11,7 +11,7 @@ from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Data
 from ...errors import DataError
 from ..score.text import Part, part
-from .grams import Ragged, blocks, ends, grams, hashed_words, mixed, sums
+from .grams import Ragged, blocks, grams, hashed_words, joined, mixed, sums
 from .ranking import Groups, rank
 from .sample import in_input_order, uniform
 
@@ -61,20 +61,21 @@ class Dsir(Select):
         import polars as pl
 
         target = self._target(known)
-        pool = self._buckets(part(known.column, self.of))
-        weights = log_weights(pool, target, self.buckets, self.smoothing)
-        drawable = np.flatnonzero(pool.sizes > 0)
-        noise = -np.log(-np.log(np.maximum(uniform(len(pool), self.seed), np.finfo(float).tiny)))
-        queue = drawable[np.argsort(-(weights + noise)[drawable], kind="stable")]
-        picked = in_input_order(rank(queue, len(pool), self.keep, Groups()), "no words to compare")
-        marks = {"log weight": pl.Series(weights).set(pl.Series(pool.sizes == 0), None)}
+        pool = bucketed(part(known.column, self.of), self.n, self.buckets)
+        weights = log_weights(pool, counted(target, self.buckets) + self.smoothing)
+        empty = pool[0].sizes == 0
+        noise = -np.log(-np.log(np.maximum(uniform(len(weights), self.seed), np.finfo(float).tiny)))
+        queue = np.argsort(-(weights + noise), kind="stable")
+        ranking = rank(queue[~empty[queue]], len(weights), self.keep, Groups())
+        picked = in_input_order(ranking, "no words to compare")
+        marks = {"log weight": pl.Series(np.where(empty, np.nan, weights)).fill_nan(None)}
         return Picked(picked.order, picked.reasons, marks, picked.notes)
 
-    def _target(self, known: Answers) -> np.ndarray:
+    def _target(self, known: Answers) -> list[Ragged]:
         """The target's n-grams, as buckets. Raises DataError E547."""
         rows = known.dataset(self.against)
-        found = self._buckets(part(lambda name: rows[f"@{name}"], self.of)).numbers
-        if not len(found):
+        found = bucketed(part(lambda name: rows[f"@{name}"], self.of), self.n, self.buckets)
+        if not len(found[0].numbers):
             label = f"`{self.against.label}`" if self.against.label else "the target"
             raise DataError(
                 "E547",
@@ -87,33 +88,33 @@ class Dsir(Select):
             warnings.warn(fact, stacklevel=3)
         return found
 
-    def _buckets(self, texts: pl.Series) -> Ragged:
-        """The bucket of each n-gram of each text."""
-        import numpy as np
 
-        found = [self._some_buckets(block) for block in blocks(texts)]
-        numbers = [each.numbers for each in found]
-        sizes = [each.sizes for each in found]
-        return Ragged(
-            np.concatenate([np.zeros(0, np.uint32), *numbers]), ends(np.concatenate([[0][:0], *sizes]))
-        )
-
-    def _some_buckets(self, texts: pl.Series) -> Ragged:
-        import numpy as np
-
-        words = hashed_words(texts, TOKENS)
-        every = [grams(words, size) for size in range(1, self.n + 1)]
-        order = np.argsort(np.concatenate([each.texts for each in every]), kind="stable")
-        numbers = np.concatenate([mixed(each.numbers + np.uint64(n)) for n, each in enumerate(every)])
-        within = (numbers[order] % np.uint64(self.buckets)).astype(np.uint32)
-        return Ragged(within, ends(sum(each.sizes for each in every)))
+def bucketed(texts: pl.Series, n: int, buckets: int) -> list[Ragged]:
+    """The buckets of every text's words, of its pairs of words, and so on up to n words: `uint32`."""
+    pieces = [_bucketed(hashed_words(block, TOKENS), n, buckets) for block in blocks(texts)]
+    return [joined(sized) for sized in zip(*pieces, strict=True)]
 
 
-def log_weights(pool: Ragged, target: np.ndarray, buckets: int, smoothing: float) -> np.ndarray:
+def _bucketed(words: Ragged, n: int, buckets: int) -> list[Ragged]:
+    import numpy as np
+
+    every = [grams(words, size) for size in range(1, n + 1)]
+    return [
+        Ragged((mixed(each.numbers) % np.uint64(buckets)).astype(np.uint32), each.starts) for each in every
+    ]
+
+
+def counted(texts: list[Ragged], buckets: int) -> np.ndarray:
+    """`[buckets]`: how many n-grams of the texts fall into each."""
+    import numpy as np
+
+    return sum((np.bincount(each.numbers, minlength=buckets) for each in texts), np.zeros(buckets))
+
+
+def log_weights(pool: list[Ragged], target: np.ndarray) -> np.ndarray:
     """`[texts]`: for each text log p(target) - log p(pool), added up over its n-grams."""
     import numpy as np
 
-    wanted = np.bincount(target, minlength=buckets) + smoothing
-    found = np.bincount(pool.numbers, minlength=buckets)
-    ratio = np.log(wanted / wanted.sum() + FLOOR) - np.log(found / max(found.sum(), 1) + FLOOR)
-    return sums(Ragged(ratio[pool.numbers], pool.starts))
+    found = counted(pool, len(target))
+    ratio = np.log(target / target.sum() + FLOOR) - np.log(found / max(found.sum(), 1) + FLOOR)
+    return sum((sums(Ragged(ratio[each.numbers], each.starts)) for each in pool), np.zeros(len(pool[0])))

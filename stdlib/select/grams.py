@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -46,8 +46,16 @@ class Ragged:
 
 
 def blocks(texts: pl.Series) -> Iterator[pl.Series]:
-    """The texts in pieces whose words fit into memory."""
-    return (texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK))
+    """The texts in pieces whose words fit into memory; one piece at least."""
+    return (texts[start : start + BLOCK] for start in range(0, max(len(texts), 1), BLOCK))
+
+
+def joined(pieces: Sequence[Ragged]) -> Ragged:
+    """The numbers of all texts of the pieces."""
+    import numpy as np
+
+    sizes = np.concatenate([piece.sizes for piece in pieces])
+    return Ragged(np.concatenate([piece.numbers for piece in pieces]), ends(sizes))
 
 
 def hashed_words(texts: pl.Series, pattern: str = PATTERNS["words"]) -> Ragged:

@@ -12,7 +12,7 @@ from pydantic import Field
 from ...compiler.op import Answers, Dedup, Picked
 from ...compiler.values import Expression
 from ..score.text import Part, part
-from .grams import PATTERNS, Ragged, Unit, blocks, ends, grams, hashed_words, mixed
+from .grams import PATTERNS, Ragged, Unit, blocks, ends, grams, hashed_words, joined, mixed
 from .top import best_first
 
 if TYPE_CHECKING:
@@ -146,13 +146,7 @@ def shingled(texts: pl.Series, n: int, pattern: str) -> Ragged:
 
     Two shingles of one text fall together with a chance of one in 4 · 10⁹.
     """
-    import numpy as np
-
-    found = [different(shingle_hashes(hashed_words(block, pattern), n)) for block in blocks(texts)]
-    numbers = [each.numbers for each in found]
-    sizes = [each.sizes for each in found]
-    empty = np.zeros(0, dtype=np.uint32)
-    return Ragged(np.concatenate([empty, *numbers]), ends(np.concatenate([empty, *sizes])))
+    return joined([different(shingle_hashes(hashed_words(block, pattern), n)) for block in blocks(texts)])
 
 
 def shingle_hashes(words: Ragged, n: int) -> Ragged:

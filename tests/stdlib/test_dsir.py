@@ -14,7 +14,7 @@ from answers import Given
 from selrun.compiler.values import Count, Data, Share
 from selrun.errors import DataError
 from selrun.stdlib.select import grams
-from selrun.stdlib.select.dsir import Dsir, log_weights
+from selrun.stdlib.select.dsir import Dsir, bucketed, counted, log_weights
 
 TARGET = Data(key="target", label="target.json")
 COOKING = ["Boil the rice, then fry the rice.", "Fry an onion; boil water.", "Stir the rice in the pan."]
@@ -52,9 +52,9 @@ def counts(text: str | None) -> Counter[tuple[str, ...]]:
 
 
 def test_weights_are_the_log_ratio_of_the_shares_of_ngrams():
-    op = Dsir(keep=Count(rows=2), against=TARGET, buckets=1 << 20)
-    pool, target = (op._buckets(pl.Series(texts, dtype=pl.String)) for texts in (POOL, COOKING))
-    found = log_weights(pool, target.numbers, 1 << 20, 0.0)
+    many = 1 << 20
+    pool, target = (bucketed(pl.Series(texts, dtype=pl.String), 2, many) for texts in (POOL, COOKING))
+    found = log_weights(pool, counted(target, many))
     wanted, given = (sum(map(counts, texts), Counter()) for texts in (COOKING, POOL))
 
     def share(total: Counter, gram: tuple[str, ...]) -> float:
@@ -101,6 +101,10 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
 def test_a_target_that_overlaps_the_pool_is_warned_about():
     with pytest.warns(UserWarning, match="1 of 2 target rows are in the pool too"):
         drawn(POOL, target=[POOL[0], "Stir."])
+
+
+def test_no_rows_are_drawn_from_none():
+    assert drawn([]) == []
 
 
 @pytest.mark.parametrize("target", [[], ["", None]])
