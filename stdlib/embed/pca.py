@@ -56,8 +56,9 @@ class Pca(Embed):
         wanted, most = self._components(), min(placed.vectors.shape)
         if len(placed) < 2 or (isinstance(wanted, int) and wanted > most):
             raise self._too_many(placed, most)
-        fit = PCA(wanted, random_state=0)
-        return np.ascontiguousarray(fit.fit_transform(placed.vectors), dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # Equal vectors have no variance to have a share of.
+            reduced = PCA(wanted, random_state=0).fit_transform(placed.vectors)
+        return np.ascontiguousarray(reduced, dtype=np.float32)
 
     def _components(self) -> int | float | None:
         """A number of components, a share of the variance, or all of it."""

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Score
 from ...compiler.values import Expression
 from ..embed.vectors import points
+from ..select.ranking import groups_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class Centrality(Score):
-    """The euclidean distance of the row's vector from the mean of its group's; low is typical.
+    """The euclidean distance of the row's vector from the mean of its group's; low is typical, high is not.
 
-    With the groups of `cluster kmeans(k)`, the mean is the cluster's centre, and `top 1 by centrality per …`
-    gives the row nearest to it, from which k-center starts in Chen et al., 2023 (arXiv 2305.09246).
+    With the groups of `cluster kmeans(k)`, the mean is the cluster's centre, and this is the measure by which
+    Sorscher et al., 2022 (arXiv 2206.14486), section 5, tell easy rows from hard ones.
     """
 
     noun = "centrality"
-    paper = "https://arxiv.org/abs/2305.09246"
+    paper = "https://arxiv.org/abs/2206.14486"
     better = "low"
     rowwise = False
     range = "0 or more"
@@ -48,10 +49,9 @@ class Centrality(Score):
 
         placed = points(known.evaluate(self.by))
         rows = pl.DataFrame({"row": placed.rows}).with_row_index("point")
-        groups = (
-            known.column(self.per).gather(placed.rows) if self.per else pl.repeat(0, len(rows), eager=True)
-        )
-        rows = rows.with_columns(groups.alias("group")).drop_nulls("group")
+        group = groups_of(known, self.per, None).per
+        group = pl.repeat(0, known.rows.height, eager=True) if group is None else group
+        rows = rows.with_columns(group.gather(placed.rows).alias("group")).drop_nulls("group")
         away = np.full(known.rows.height, np.nan)
         for (_,), members in rows.group_by("group", maintain_order=True):
             vectors = placed.vectors[members["point"].to_numpy()].astype(np.float64)

@@ -99,7 +99,7 @@ class Selector(Score):
         """`[rows, features]`, float32; NaN where one is missing."""
         import numpy as np
 
-        blocks = [_numbers(known.evaluate(each)) for each in self.features]
+        blocks = [_numbers(known.evaluate(each).alias(each.text)) for each in self.features]
         return np.concatenate(blocks, axis=1).astype(np.float32)
 
     def _check_features(self, features: np.ndarray, complete: np.ndarray) -> None:
@@ -138,7 +138,10 @@ class Selector(Score):
 
         assert self.label is not None
         assert self.subset is not None
-        label = known.evaluate(self.label).cast(pl.Float64)
+        label = known.evaluate(self.label)
+        if not label.dtype.is_numeric():
+            raise _cannot_learn(f"`{self.label.text}` holds {label.dtype}", "give labels that are numbers")
+        label = label.cast(pl.Float64)
         told = pl.DataFrame({"subset": known.evaluate(self.subset), "label": label})
         usable = pl.Series(complete) & told["subset"].is_not_null() & label.is_finite()
         told = told.with_row_index("row").filter(usable.fill_null(False))
@@ -187,6 +190,12 @@ def _numbers(feature: pl.Series) -> np.ndarray:
     import numpy as np
     import polars as pl
 
+    if feature.dtype == pl.String:
+        raise DataError(
+            "E572",
+            f"the feature `{feature.name}` holds texts, and the selector reads numbers and vectors",
+            help="name a column of numbers or vectors, or make one of it with `derive`",
+        )
     if not feature.dtype.is_nested():
         return feature.cast(pl.Float64).fill_null(float("nan")).to_numpy()[:, None]
     placed = points(feature)

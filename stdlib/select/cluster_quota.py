@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from .ranking import how_many_places
+from .ranking import groups_of, how_many_places
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,7 +70,9 @@ class ClusterQuota(Select):
 
         worth = known.evaluate(self.by).cast(pl.Float64).fill_nan(None)
         worth = worth if self.by.better == "high" else -worth
-        rows = pl.DataFrame({"cluster": known.column(self.per), "worth": worth}).with_row_index("row")
+        rows = pl.DataFrame({"cluster": groups_of(known, self.per, None).per, "worth": worth}).with_row_index(
+            "row"
+        )
         counted = (pl.len().cast(pl.Int64).alias("size"), pl.col("worth").count().alias("worthy"))
         clusters = rows.drop_nulls("cluster").group_by("cluster", maintain_order=True).agg(counted)
         if not wanted or clusters["worthy"].sum() == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,23 @@ def test_components_are_those_of_the_covariance():
 
 def test_a_share_keeps_the_fewest_components_with_so_much_variance():
     line = np.outer(np.arange(6.0), [3, 4]) + np.array([[0, 0.01]] * 3 + [[0.01, 0]] * 3)
-    reduced = Pca(keep=Share(fraction="0.95"), by=column("v")).reduce(given(v=vectors(line)))  # type: ignore[arg-type]
-    assert (
-        reduced.list.len().to_list() == [1] * 6 if reduced.dtype == pl.List else reduced.dtype.shape == (1,)
-    )
+    for share, components in (("0.95", 1), ("1", 2)):
+        op = Pca(keep=Share(fraction=Decimal(share)), by=column("v"))
+        assert len(op.reduce(given(v=vectors(line)))[0]) == components
 
 
 def test_rows_without_a_finite_vector_have_no_components():
     given_rows = vectors([*X[:4].tolist(), None, [float("nan")] * FEATURES])
     reduced = Pca(keep=Count(rows=1), by=column("v")).reduce(given(v=given_rows))
     assert reduced.is_null().to_list() == [False] * 4 + [True] * 2
+
+
+def test_equal_vectors_have_no_direction_and_no_warning(recwarn: pytest.WarningsRecorder):
+    reduced = Pca(keep=Share(fraction=Decimal("0.95")), by=column("v")).reduce(
+        given(v=vectors([[1.0, 2.0]] * 3))
+    )
+    assert reduced.to_list() == [[0.0]] * 3
+    assert len(recwarn) == 0
 
 
 @pytest.mark.parametrize("keep", [Count(rows=FEATURES + 1), Count(rows=4)])
@@ -185,6 +193,14 @@ def test_weights_have_to_be_there_and_safetensors(tmp_path: Path):
         selector(weights=str(tmp_path / "pickled.pt")).reduce(given(v=vectors(X)))
 
 
+def test_a_text_is_no_feature_and_no_label(weights: Path):
+    with pytest.raises(DataError, match=r"E572.*the feature `v` holds texts"):
+        selector(weights=str(weights)).reduce(given(v=["a", "b"]))
+    op = selector(label=column("label"), subset=column("label"))
+    with pytest.raises(DataError, match=r"E573.*`label` holds String"):
+        op.reduce(given(v=vectors(X), label=["a", "b"] * 6))
+
+
 @pytest.mark.parametrize("rows", [X[:, :6].tolist(), [None] * 3])
 def test_features_have_to_fit_the_heads_and_be_there(rows: list, weights: Path):
     with pytest.raises(DataError, match=r"E572"):
@@ -272,6 +288,11 @@ def test_faithful_places_are_those_of_the_script(seed: int):
     keep = int(draw.integers(3, 30))
     picked = quota(keep, score, cluster, faithful=True)
     assert picked.order.to_list() == as_published(keep, score, cluster)
+
+
+def test_clusters_are_single_values():
+    with pytest.raises(DataError, match="E526"):
+        quota(1, [1, 2], [["a"], ["b"]])
 
 
 def test_no_number_at_all_is_an_error():
