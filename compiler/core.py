@@ -66,6 +66,13 @@ class Join(Op):
     other: Data
 
 
+class Values(Op):
+    """The different values of a column of lists, each as a row whose prompt it is."""
+
+    verb: ClassVar[str] = "values"
+    column: Expression
+
+
 class Save(Op):
     """Writes the rows at that point and passes them on."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .core import Algebra, Derive, Save, Sort
+from .core import Algebra, Derive, Save, Sort, Values
 from .op import Adds, Evaluate, Op
 from .schema import Schema
 
@@ -127,6 +127,8 @@ class Graph:
     def rows_from(self, key: str) -> tuple[str, ...]:
         """The datasets that the node's rows are taken from."""
         node = self.nodes[key]
+        if isinstance(node.op, Values):
+            return ()
         if isinstance(node.op, Algebra) and node.op.operator == "+":
             return (*node.inputs, node.op.other.key)
         return node.inputs

@@ -204,6 +204,10 @@ class Cluster(Adds):
 class Select(Op):
     """An operation that chooses rows."""
 
+    values_of: ClassVar[str] = ""
+    """The field with a column of lists whose different values, a row each, fill a field `against` that the
+    recipe leaves open."""
+
     def pick(self, known: Answers) -> Picked:
         """Which rows go on, in which order, and why the others went."""
         raise NotImplementedError(f"{type(self).__name__} does not pick rows")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +20,7 @@ from ..compiler.op import Adds, Cluster, Evaluate, Picked, Request, Select, Trai
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..compiler.values import Data
 from ..errors import DataError, SelrunError
+from ..stdlib.select.tags import tag_sets
 from .answers import KnownAnswers, evaluated, seed_of
 from .beside import beside_of, settled, settled_sweep
 from .culprit import OWN_ERRORS, failing_row
@@ -29,7 +30,7 @@ from .fitting import fit
 from .labels import labelled
 from .models import identity
 from .passes import pass_key
-from .rows import Layout, Rows, write_rows
+from .rows import Layout, Rows, read_rows, write_rows
 from .shots import with_shots
 from .sources import Memory, ModelSource
 from .store import Store
@@ -202,9 +203,7 @@ class Execution:
             self.added[key] = result.select("@id", node.op.name)
         if nulls and nulls == frame.height:
             self.warn("W521", self.no_value(node, result))
-        rows_in = (
-            result.height if isinstance(node.op, core.Algebra) and node.op.operator == "+" else frame.height
-        )
+        rows_in = result.height if _is_new(node) else frame.height
         dropped = _gone(frame, result, _reason(node)) if result.height < rows_in else None
         self.note(
             key,
@@ -256,6 +255,8 @@ class Execution:
                 return frame.join(self.frames[op.other.key], on="@key", how="anti", maintain_order="left")
             case core.Join():
                 return frame.join(self.frames[op.other.key], on="@key", how="semi", maintain_order="left")
+            case core.Values():
+                return as_rows(tag_sets(evaluated(frame, op.column), op.column.text))
             case Evaluate():
                 return frame
             case Adds():
@@ -481,6 +482,19 @@ class Execution:
 
     def warn(self, code: str, text: str) -> None:
         self.listen(Warned(code, text))
+
+
+def _is_new(node: Node) -> bool:
+    """Whether the rows after a step are not some of those before."""
+    united = isinstance(node.op, core.Algebra) and node.op.operator == "+"
+    return united or isinstance(node.op, core.Values)
+
+
+def as_rows(lists: Iterable[frozenset[str]]) -> pl.DataFrame:
+    """The different texts of all lists in alphabetical order, each as the prompt of a row."""
+    texts = sorted(frozenset().union(*lists))
+    columns = {"instruction": texts, "output": [""] * len(texts)}
+    return read_rows(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))).frame
 
 
 def _counts(reasons: pl.Series) -> dict[str, int]:

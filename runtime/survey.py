@@ -16,7 +16,7 @@ from ..compiler.check import Checked
 from ..compiler.cost import Estimate, Rows, rows_after
 from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_text, rules_text, task_key
 from ..compiler.lower import lower
-from ..compiler.op import Train
+from ..compiler.op import Evaluate, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..compiler.wants import Continued, View
 from .events import ignore
@@ -151,6 +151,9 @@ class Survey:
     def step(self, task: Reduce | Pick) -> Estimate:
         """Carried out where all is known, else guessed from its parameters."""
         node = self.plan.graph[task.node]
+        if isinstance(node.op, Evaluate):
+            self.unready |= {task.node} if node.inputs[0] in self.unready else set()
+            return self.passed_on(task.node, node.inputs[0])
         if any(need in self.unready for need in task.needs):
             self.unready.add(task.node)
             self.rows[task.node] = rows_after(node, self.rows[node.inputs[0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -86,7 +86,7 @@ class Diversity(Evaluate):
         _tell_of_rows_without_vectors(sets)
         first = sets.get("before", sets["after"])
         partition = self._partition(first)
-        found = {name: self._measured(placed, first, partition) for name, placed in sets.items()}
+        found = {name: asdict(self._measured(placed, first, partition)) for name, placed in sets.items()}
         report: dict[str, Any] = {
             measure: {name: found[name][measure] for name in sets} for measure in found["after"]
         }
@@ -114,26 +114,23 @@ class Diversity(Evaluate):
             fit = KMeans(self.clusters, random_state=self.seed).fit(placed.directions)
         return measures.Partition(fit.cluster_centers_)
 
-    def _measured(
-        self, placed: Placed, reference: Placed, partition: measures.Partition
-    ) -> dict[str, float | int | None]:
+    def _measured(self, placed: Placed, reference: Placed, partition: measures.Partition) -> Measured:
         """Every measure of one set of rows; none of a set without vectors."""
-        rows: dict[str, float | int | None] = {
-            "rows": placed.rows,
-            "without_vector": placed.rows - len(placed),
-        }
+        lacking = placed.rows - len(placed)
         if not len(placed):
-            return rows | dict.fromkeys(MEASURES)
+            return Measured(placed.rows, lacking)
         labels, away = partition.places(placed.directions)
-        return rows | {
-            "vendi": measures.vendi(placed.directions),
-            "mean_similarity": measures.mean_similarity(placed.directions),
-            "radius": measures.radius(placed.vectors, floor=self.faithful),
-            "log_det": measures.log_det(placed.directions),
-            "partition_entropy": measures.entropy(labels),
-            "cluster_inertia": float(away.mean()),
-            "novelsum": self._novelsum(placed.directions, reference.directions),
-        }
+        return Measured(
+            rows=placed.rows,
+            without_vector=lacking,
+            vendi=measures.vendi(placed.directions),
+            mean_similarity=measures.mean_similarity(placed.directions),
+            radius=measures.radius(placed.vectors, floor=self.faithful),
+            log_det=measures.log_det(placed.directions),
+            partition_entropy=measures.entropy(labels),
+            cluster_inertia=float(away.mean()),
+            novelsum=self._novelsum(placed.directions, reference.directions),
+        )
 
     def _novelsum(self, rows: np.ndarray, reference: np.ndarray) -> float | None:
         if not 1 < len(rows) <= self.pairs_up_to or len(different(reference)) <= self.neighbours:
@@ -142,15 +139,19 @@ class Diversity(Evaluate):
         return float(novelties(rows, reference, weighing).mean())
 
 
-MEASURES = (
-    "vendi",
-    "mean_similarity",
-    "radius",
-    "log_det",
-    "partition_entropy",
-    "cluster_inertia",
-    "novelsum",
-)
+@dataclass(frozen=True)
+class Measured:
+    """What is told of one set of rows."""
+
+    rows: int
+    without_vector: int
+    vendi: float | None = None
+    mean_similarity: float | None = None
+    radius: float | None = None
+    log_det: float | None = None
+    partition_entropy: float | None = None
+    cluster_inertia: float | None = None
+    novelsum: float | None = None
 
 
 @dataclass(frozen=True)

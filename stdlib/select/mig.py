@@ -33,14 +33,15 @@ class Mig(Cover):
     `u · φ'(x)`, `x` the sum of the chosen rows' `u` and `φ'(x) = 0.8 (x + 1e-6)^-0.2` (arXiv 2504.13835).
     The result is in the order of choice; ties go to the earlier row.
 
-    The tags' vectors come from the rows of `against`, one tag a row, read by a model or from a column. A tag
-    without a vector is similar to itself only.
+    A model reads the tags as it reads prompts; or their vectors come from the rows of `against`, one tag a
+    row, read by the model or from a column. A tag without a vector is similar to itself only.
     """
 
     noun = "mig"
-    positional = ("keep", "tags")
+    positional = ("keep", "labels")
     paper = "https://arxiv.org/abs/2504.13835"
     default_model = "minilm"
+    values_of = "labels"
     example = """
         load "examples/tasks.jsonl"
         | tag split(topic, "-") as tags
@@ -50,12 +51,12 @@ class Mig(Cover):
 
     keep: Amount
     """How many rows, or which part of them."""
-    tags: Expression
+    labels: Expression
     """The column that holds a list of tags for every row."""
     by: Expression
     """The rows' scores, 0 or more; the paper takes DEITA's complexity times quality."""
     against: Data | None = None
-    """A dataset with one row for every tag, its prompt; no two tags are similar where not given."""
+    """A dataset with one row for every tag, its prompt; the rows' own tags where not given."""
     using: Model | None = None
     """The sentence encoder or language model that gives the tags' vectors."""
     vectors: str | None = None
@@ -85,7 +86,7 @@ class Mig(Cover):
         import numpy as np
         from scipy.sparse import csr_array
 
-        tags = tag_sets(known.evaluate(self.tags), self.tags.text)
+        tags = tag_sets(known.evaluate(self.labels), self.labels.text)
         scores = numbers(known.evaluate(self.by))
         wanted = self._wanted(len(tags))
         rows = np.flatnonzero(~np.isnan(scores) & np.array([bool(row) for row in tags], dtype=bool))
@@ -139,7 +140,7 @@ class Mig(Cover):
         places = {tag: row for row, tag in enumerate(others["@prompt"].str.strip_chars().to_list())}
         rows = np.array([places.get(tag.strip(), -1) for tag in vocabulary])
         column = others[self.vectors] if self.vectors is not None else known["vector"]
-        placed = directions(points(column), "tags")
+        placed = directions(points(column), "of the tags")
         at = np.full(others.height, -1)
         at[placed.rows] = np.arange(len(placed))
         place = np.where(rows < 0, -1, at[rows])
@@ -151,7 +152,7 @@ class Mig(Cover):
             assert self.against is not None
             raise DataError(
                 "E559",
-                f"none of the {tags:,} tags of `{self.tags.text}` is a row of {self.against.label or 'the tags'}",
+                f"none of the {tags:,} tags of `{self.labels.text}` is a row of {self.against.label or 'the tags'}",
                 help="give a dataset with one row for every tag, its text as the instruction",
             )
         if lacking:

@@ -43,7 +43,7 @@ def by_information(given: Any, wanted: int, *, norm: bool, **settings: Any) -> l
     column = {
         n: Expression.model_validate({"tree": None, "text": n, "columns": {n}}) for n in ("tags", "score")
     }
-    op = Mig(keep=Count(rows=wanted), tags=column["tags"], by=column["score"], norm=norm)
+    op = Mig(keep=Count(rows=wanted), labels=column["tags"], by=column["score"], norm=norm)
     shared = membership(given["labels"], given["vocab"], np.array(given["score"]), norm=norm)
     spread = propagation(csr_array(np.array(given["weighted_adjacency"])), settings.get("prop_weight", 1.0))
     return most_informative(csr_array(shared @ spread), wanted, op.worth).order

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from math import log
 
 import numpy as np
@@ -9,8 +10,9 @@ from answers import ENCODER, NANO, Given
 from selrun.compiler.values import Data, Expression
 from selrun.dsl.tree import Name, Source, Span
 from selrun.errors import DataError
-from selrun.stdlib.evaluate.diversity import MEASURES, Diversity
+from selrun.stdlib.evaluate.diversity import Diversity, Measured
 
+MEASURES = [each.name for each in fields(Measured)][2:]
 BEFORE = Data(key="before", label="the rows before")
 AXES = np.eye(4, dtype=np.float32)
 
