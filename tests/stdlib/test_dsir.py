@@ -103,10 +103,6 @@ def test_a_target_that_overlaps_the_pool_is_warned_about():
         drawn(POOL, target=[POOL[0], "Stir."])
 
 
-def test_no_rows_are_drawn_from_none():
-    assert drawn([]) == []
-
-
 @pytest.mark.parametrize("target", [[], ["", None]])
 def test_a_target_without_words_is_an_error(target: list[str | None]):
     with pytest.raises(DataError) as caught:
