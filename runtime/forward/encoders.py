@@ -17,6 +17,7 @@ from ...errors import ModelError
 from ..models import RESERVED_POSITIONS
 from . import attention
 from .gemm import speed_up
+from .laid_out import lay_out
 from .layouts import layout_of, takes_one_call
 from .packing import Pack, packs
 
@@ -110,10 +111,10 @@ def prepared_encoder(model: LoadedModel, wants: Sequence[Want]) -> Encoder:
 
 def prepare(network: Any, device: str) -> Encoder:
     """An encoder that gives the model's own vectors: packed where possible, else padded."""
-    padded = Encoder(network, device, packed=False, products=speed_up(network))
     body = getattr(network[0], "auto_model", None)
     if body is None:
-        return padded
+        return Encoder(network, device, packed=False, products=speed_up(network))
+    padded = Encoder(network, device, packed=False, products=lay_out(network))
     trial = _trial(int(body.config.vocab_size))
     expected = padded.rows(trial)
     own = body.config._attn_implementation

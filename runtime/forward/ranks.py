@@ -16,8 +16,8 @@ from ...errors import ModelError
 from . import attention
 from .body import near, trial_rows
 from .encoders import packed_states
-from .gemm import speed_up
 from .heads import laid
+from .laid_out import lay_out
 from .packing import Pack
 from .padding import padded
 from .ranker import Ranker
@@ -98,7 +98,7 @@ def prepared_ranker(model: LoadedModel) -> Ranking:
 
 def prepare(ranker: Ranker, device: str) -> Ranking:
     """A ranking that gives the model's own numbers: packed where possible, else padded."""
-    plain = Ranking(ranker, device, packed=False, products=speed_up(ranker))
+    plain = Ranking(ranker, device, packed=False, products=lay_out(ranker.body))
     body, own = ranker.body, ranker.config._attn_implementation
     trial = laid(trial_rows(int(ranker.config.vocab_size)))
     expected = plain._padded(trial)
