@@ -13,6 +13,7 @@ import selrun
 from selrun.compiler.catalogue import catalogue
 from selrun.compiler.values import Expression
 from selrun.runtime.models import carried_minilm
+from selrun.stdlib.score.attention import scores, trained
 from selrun.stdlib.score.selector import Selector
 from selrun.stdlib.select.cluster_quota import ClusterQuota
 
@@ -117,6 +118,25 @@ def scores_of_a_part_of_the_pool() -> Compared:
     pool.rows = pool.rows.head(300)
     theirs = fields("instructiongpt4.json")["first300_alone_first10"]
     return Compared(selector_scores(pool, faithful=True)[:10], theirs)
+
+
+@claim("instruction_gpt4", source="golden/instructiongpt4.json", tolerance=1e-3)
+def losses_of_the_first_steps_of_learning() -> Compared:
+    """Later steps depend on the order of sums: the rate is high, and the loss jumps."""
+    import torch
+
+    released = np.load(golden("instructiongpt4_inputs.npz"))
+    parts = [released[f"train_{name}"] for name in ("image", "text", "indicators")]
+    batch = torch.from_numpy(np.concatenate(parts, axis=2).astype(np.float32))
+    labels = torch.from_numpy(released["labels"].astype(np.float32))
+    subsets, rows = batch.shape[:2]
+    means = torch.eye(subsets).repeat_interleave(rows, dim=1) / rows
+    losses = []
+    for epochs in range(4):
+        selector = trained(batch, means, labels, epochs=epochs, learning_rate=0.01, seed=42)
+        with torch.no_grad():
+            losses.append(float(((scores(selector, batch).mean(dim=1) - labels) ** 2).mean()))
+    return Compared(losses, fields("instructiongpt4.json")["train_losses_replay"][:4])
 
 
 def quota(pool: Pool, *, faithful: bool) -> list[str]:
