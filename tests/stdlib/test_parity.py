@@ -7,22 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import authors
 import numpy as np
 import polars as pl
 import pytest
 import selrun
 from answers import NANO, given
-from authors import Loops
+from parity import authors
+from parity.authors import Loops
 from selrun.compiler.op import Adds
-from selrun.compiler.templates import ALPACA, TEMPLATES
+from selrun.compiler.templates import TEMPLATES
 from selrun.compiler.wants import Tokens
 from selrun.runtime import forward, models, tokens
 from selrun.runtime.rows import read_rows
-from selrun.stdlib.embed.vector import Vector
 from selrun.stdlib.score.ifd import Ifd
-from selrun.stdlib.score.perplexity import Perplexity
-from selrun.stdlib.train.pick import cherry_pick
 
 ROWS = 48
 """How many of the reference's 96 rows its files of scores show."""
@@ -92,20 +89,6 @@ def asked(request: Any, frame: pl.DataFrame, model: Any) -> pl.Series:
 
 def numbers(values: list[float | None]) -> np.ndarray:
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-
-
-def test_faithful_ifd_is_that_of_cherrys_scripts(alpaca: list, llama: Any, golden: Mapping[str, Any]):
-    ours = column_of(Ifd(using=NANO, faithful=True), alpaca[:ROWS], llama)
-    np.testing.assert_allclose(numbers(ours.to_list()), numbers(golden["ifd"]), rtol=1e-5)
-
-
-def test_faithful_ifd_is_that_of_superfilterings_scripts(alpaca: list, gpt2: Any, shared: Path):
-    text = (shared / "golden" / "superfiltering_tiny-gpt2.json").read_text()
-    op = Ifd(using=NANO, variant="superfiltering", faithful=True)
-    ours = column_of(op, alpaca[:ROWS], gpt2)
-    np.testing.assert_allclose(
-        numbers(ours.to_list()), numbers(json.loads(text)["fields"]["ifd_ppl"]), rtol=1e-5
-    )
 
 
 def compare(op: Ifd, rows: list[dict[str, Any]], model: Any, theirs: Loops) -> None:
@@ -189,27 +172,3 @@ def test_rows_without_a_response_have_no_ifd(llama: Any):
     for faithful in (False, True):
         ours = column_of(Ifd(using=NANO, faithful=faithful), rows, llama)
         assert ours.is_null().to_list() == [True, False]
-
-
-def test_prompt_perplexity_is_that_of_cherrys_pre_experience(alpaca: list, llama: Any, shared: Path):
-    text = (shared / "golden" / "cherry_pre_tiny-llama.json").read_text()
-    ours = column_of(Perplexity(using=NANO, of="prompt", max_tokens=512), alpaca, llama)
-    np.testing.assert_allclose(numbers(ours.to_list()), json.loads(text)["fields"]["ppl_prompt"], rtol=1e-5)
-
-
-def test_prompt_vectors_are_those_of_cherrys_pre_experience(alpaca: list, llama: Any, shared: Path):
-    expected = np.load(shared / "golden" / "cherry_pre_tiny-llama_emb.npy")
-    ours = column_of(Vector(using=NANO, template=ALPACA), alpaca, llama)
-    np.testing.assert_allclose(np.stack(ours.to_list()), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_the_rows_of_cherrys_pre_experience_are_those_of_its_script(shared: Path):
-    reference = json.loads((shared / "golden" / "cherry_pre_tiny-llama.json").read_text())
-    vectors = np.load(shared / "golden" / "cherry_pre_tiny-llama_emb.npy")
-    for name, run in reference["cluster_runs"].items():
-        k, n, low, up = (int(part.partition("=")[2]) for part in name.split(","))
-        picked = cherry_pick(
-            vectors, reference["fields"]["ppl_prompt"],
-            clusters=k, per_cluster=n, low=low, high=up, seed=0, n_init=1,
-        )  # fmt: skip
-        assert picked == run["selected"], name

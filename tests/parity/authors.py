@@ -1,4 +1,4 @@
-"""The scoring loops of the IFD papers' scripts, one row and one pass at a time, written out from their descriptions.
+"""The scoring loops of published scripts, one row and one pass at a time, written out from their descriptions.
 
 A row that the scripts skip, that gives NaN, or on which they raise has no score.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 Row = dict[str, str]
@@ -49,6 +50,10 @@ def vicuna(row: Row) -> str:
 
 def bare(row: Row) -> str:
     return row["instruction"] + "\n" + (row["input"] + "\n" if row["input"] else "")
+
+
+def plain(row: Row) -> str:
+    return row["instruction"] + ("\n" + row["input"] if row["input"] else "")
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,51 @@ class Loops:
             return None
         ratio = math.exp(whole) / math.exp(lone)
         return None if math.isnan(ratio) else ratio
+
+    def reflection(self, row: Row, window: int) -> float | None:
+        """Perplexity of the instruction after a request to guess it over that of the instruction as a text."""
+        asked = row["instruction"] + row["input"]
+        request = (
+            "Below is the response to an instruction, please guess the corresponding instruction for the given "
+            f"response.\n{row['output']}\nGenerate the instruction for the above response."
+        )
+        prompt = CHAT.replace("{}", request)
+        length = min(self.length(prompt), window)
+        if row["output"] == "" or length >= window:
+            return None
+        whole = self.labelled_loss(prompt + asked, window, self.length(prompt))
+        return math.exp(whole - self.labelled_loss(asked, window - length + 1, 0))
+
+    def changes(self, row: Row, window: int) -> list[float]:
+        """What the prompt adds to the loss of every token of the response, as T-SHIRT's script takes it."""
+        prompt, response = bare(row), row["output"]
+        length = self.length(prompt)
+        whole = token_losses(self.network, tuple(self.tokenizer.encode(prompt + response)[:window]))[
+            length - 1 :
+        ]
+        lone = token_losses(self.network, tuple(self.tokenizer.encode(response)[: window - length + 1]))
+        return [a - b for a, b in zip(whole[len(whole) - len(lone) :], lone, strict=True)]
+
+    def selective(self, rows: list[Row], share: float, window: int) -> list[float]:
+        """T-SHIRT's score of every row, without perturbed copies."""
+        changes = [np.array(self.changes(row, window)) for row in rows]
+        least = np.percentile(np.abs(np.concatenate(changes)), (1 - share) * 100)
+        masks = [np.abs(change) > least for change in changes]
+        return [
+            float(np.exp((change * mask).sum() / max(mask.sum(), 1)))
+            for change, mask in zip(changes, masks, strict=True)
+        ]
+
+    def weakness(self, row: Row, shot: Row, window: int) -> float:
+        """Loss of the response after another row and its prompt over that after its prompt alone, as a difference."""
+        prompt = f"User: {plain(row)}\nAssistant: "
+        example = f"User: {plain(shot)}\nAssistant: {shot['output']}\n"
+        losses = (
+            self.labelled_loss(before + row["output"], window, self.length(before))
+            for before in (example + prompt, prompt)
+        )
+        one, zero = losses
+        return one - zero
 
     def length(self, text: str) -> int:
         return len(self.tokenizer.encode(text))
