@@ -112,13 +112,18 @@ def _one_pass(
     return found, passed + rest, len(passed) + (len(rest) if len(covered) == different else 0)
 
 
-def tag_sets(column: pl.Series, name: str) -> list[frozenset[str]]:
-    """The different tags of every row; none where the list is null. Raises DataError E556 and E557."""
+def tag_lists(column: pl.Series, name: str) -> list[list[str] | None]:
+    """The tags of every row as they are written; empty ones are left out. Raises DataError E556."""
     import polars as pl
 
     if column.dtype not in (pl.List(pl.String), pl.List(pl.Categorical), pl.List(pl.Null), pl.Null):
         raise _no_tags(name, column.dtype)
-    tags = [frozenset(row) - {None, ""} if row else frozenset() for row in column.to_list()]
+    return [None if row is None else [tag for tag in row if tag] for row in column.to_list()]
+
+
+def tag_sets(column: pl.Series, name: str) -> list[frozenset[str]]:
+    """The different tags of every row; none where the list is null. Raises DataError E556 and E557."""
+    tags = [frozenset(row or ()) for row in tag_lists(column, name)]
     if tags and not any(tags):
         raise DataError(
             "E557",

@@ -11,6 +11,7 @@ from selrun.compiler.values import Count, Expression
 from selrun.stdlib.select.information import membership, most_informative, propagation
 from selrun.stdlib.select.mig import Mig
 from selrun.stdlib.select.tags import complexity_first
+from selrun.stdlib.tag.normalized import one_form, pair_rules
 
 from .claim import Compared, claim, golden
 
@@ -47,3 +48,20 @@ def by_information(given: Any, wanted: int, *, norm: bool, **settings: Any) -> l
     shared = membership(given["labels"], given["vocab"], np.array(given["score"]), norm=norm)
     spread = propagation(csr_array(np.array(given["weighted_adjacency"])), settings.get("prop_weight", 1.0))
     return most_informative(csr_array(shared @ spread), wanted, op.worth).order
+
+
+@claim("tag normalized: one form", source="golden/instag.json")
+def rule_aggregation() -> Compared:
+    cases = instag()["fields"]["rule_aggregation"]
+    return Compared([one_form(case["raw"]) for case in cases], [case["rule"] for case in cases])
+
+
+@claim("tag normalized: tags that come together", source="golden/instag.json")
+def association() -> Compared:
+    read = instag()
+    rows = [(frozenset(row["tags"]), row["count"]) for row in read["input"]["transactions"]]
+    ours = [
+        [r.tag, r.other, r.support, r.confidence]
+        for r in pair_rules(rows, read["settings"]["min_support_count"], read["settings"]["min_confidence"])
+    ]
+    return Compared(ours, [list(rule.values()) for rule in read["fields"]["pair_rules"]])
