@@ -77,7 +77,7 @@ def assert_same(
 
 def assert_column(one: list[object], other: list[object], name: str) -> None:
     for left, right in zip(one, other, strict=True):
-        if isinstance(left, float | list):
+        if isinstance(left, float) or (isinstance(left, list) and not any(isinstance(v, str) for v in left)):
             assert left == pytest.approx(right, rel=1e-5, abs=1e-5), name
         else:
             assert left == right, name
