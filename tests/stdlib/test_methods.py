@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 import selrun
 import torch
+from headed_models import saved_classifier, saved_encoder_decoder, saved_ranker
 from method_calls import CALLS
 from selrun.compiler.catalogue import catalogue
 from selrun.compiler.plan import Fit
 from selrun.stdlib.score.attention import network
-from stand_ins import ranker, rewarder, unieval
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = catalogue().methods
@@ -52,8 +52,11 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("models")
     made = {
-        make.__name__: make(tmp_path_factory.mktemp(make.__name__)) for make in (ranker, rewarder, unieval)
+        "rewarder": saved_classifier(folder / "rewarder", "bert"),
+        "ranker": saved_ranker(folder / "ranker"),
+        "unieval": saved_encoder_decoder(folder / "unieval"),
     }
     models = {**dict.fromkeys(("gpt2", "minilm"), "nano"), **{name: str(path) for name, path in made.items()}}
     return Place(tmp_path_factory.mktemp("store"), models)
