@@ -485,6 +485,7 @@ class Resolver:
             label=label,
             kind=getattr(answer, "kind", "unknown"),
             chat=getattr(answer, "chat", False),
+            parameters=getattr(answer, "parameters", None),
         )
 
     def made_model(self, call: tree.Call, scope: Scope, flow: Flow) -> Model:
@@ -507,7 +508,7 @@ class Resolver:
         key = self.add(op, flow, None, _shown(call), call.span)
         if base is None:
             return Model(key=key, label=_shown(call))
-        return Model(key=key, label=_shown(call), kind=base.kind, chat=base.chat)
+        return base.model_copy(update={"key": key, "label": _shown(call)})
 
     def place(self, scope: Scope, flow: Flow, what: str) -> Place:
         return Place(scope, flow, self, what)

@@ -164,6 +164,7 @@ def _is_prefix(host: View, view: View) -> bool:
         and view.seam == host.seam == "apart"
         and view.turns == host.turns == "last"
         and view.text is None
+        and not view.tail
         and replace(view, parts=host.parts) == host
     )
 

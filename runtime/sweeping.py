@@ -130,6 +130,24 @@ class SweepWorker:
         return ShardDone(shard.number, frame.height, tokens, time.perf_counter() - started, failed)
 
     def answers(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
+        """What the model says of the rows in a view."""
+        return self.turn_by_turn(frame, view, wants) if view.turns == "each" else self.read(frame, view, wants)
+
+    def turn_by_turn(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
+        """What it says of every exchange by itself, those of a row together."""
+        from .exchanges import each, first_problems, gathered
+
+        turns = each(frame)
+        found = self.read(turns.frame, replace(view, turns="last"), wants)
+        columns = {
+            ask: gathered(column, turns.row, found.of[ask], frame.height)
+            for ask, column in found.columns.items()
+        }
+        of = {ask: first_problems(turns.row, own, frame.height) for ask, own in found.of.items()}
+        problems = first_problems(turns.row, found.problems, frame.height)
+        return Answered(columns, of, problems, found.tokens)
+
+    def read(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         from .forward import sweep
         from .tokens import encode
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from ..compiler.wants import Span, View
+from .exchanges import first
 from .shown import Parts, Shown
 
 NO_PROMPT, NO_RESPONSE, NO_TEXT = "no prompt", "no response", "no text"
@@ -134,6 +135,8 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     texts = Texts(tokenizer)
     limit = min(view.limit or UNBOUNDED, context or UNBOUNDED)
     frame = stripped(frame) if view.stripped else frame
+    if view.turns == "first":
+        frame = first(frame)
     if view.text is not None:
         return encode_plain(view.text, frame, texts, limit)
     if view.seam in ("own", "closed"):
@@ -145,6 +148,10 @@ def encode(view: View, frame: pl.DataFrame, tokenizer: Any, context: int | None 
     rows = Shown(view.template, frame, tokenizer)
     if view.seam == "joint":
         return encode_joint(view, rows, texts, limit)
+    if view.tail and "prompt" in view.parts and not view.template.chat:
+        from . import tails
+
+        return tails.encode(view, rows, texts, limit)
     return encode_apart(view, rows, texts, limit)
 
 
@@ -207,7 +214,10 @@ def lone_start(view: View, texts: Texts, rows: Shown) -> list[int]:
 
 
 def prompt_problem(rows: Shown, row: int) -> str | None:
-    return None if rows.prompts[row] is not None else rows.refused.get(row, NO_PROMPT)
+    if rows.prompts[row] is not None:
+        return None
+    unanswered = rows.asks and rows.frame["@prompt"][row] is not None
+    return rows.refused.get(row, NO_RESPONSE if unanswered else NO_PROMPT)
 
 
 def response_problem(said: str | None, response: list[int], room: int) -> str | None:
