@@ -14,11 +14,15 @@ from .wants import (
     Embedding,
     Entropies,
     Hidden,
+    Likeness,
+    Logits,
     Logprobs,
     NextToken,
+    Rank,
     RelativeEntropies,
     Tokens,
     TopTwo,
+    View,
     Want,
 )
 
@@ -127,8 +131,16 @@ def _serves(plan: Plan, key: str) -> str:
 
 def _sweep_title(plan: Plan, sweep: Sweep) -> str:
     what = "count tokens of" if not sweep.forwards else "sweep"
-    shown = " + ".join(sweep.view.parts) if sweep.view.text is None else "text"
-    return f"{what} {shown} with {plan.graph[sweep.model].title}"
+    return f"{what} {shown_text(sweep.view)} with {plan.graph[sweep.model].title}"
+
+
+def shown_text(view: View, joint: str = " + ") -> str:
+    """What a model reads of a row, in words."""
+    if view.seam == "closed":
+        return "conversation in the chat template"
+    if view.text is not None or (view.seam == "own" and len(view.parts) == 1):
+        return "image and text" if view.images is not None else "text"
+    return joint.join(view.parts) + (" as a pair" if view.seam == "own" else "")
 
 
 def _sweep_facts(estimate: Estimate) -> str:
@@ -187,6 +199,12 @@ def want_text(want: Want) -> str:
             return f"tokens of the {_span(span)}"
         case Embedding():
             return "the encoder's vector"
+        case Logits(label=label):
+            return "the head's numbers" if label is None else f"the head's numbers, that of `{label}` first"
+        case Rank():
+            return "the ranker's number"
+        case Likeness():
+            return "the likeness of image and text"
         case _:
             return type(want).__name__.lower()
 

@@ -15,6 +15,7 @@ from typing import Any, assert_never
 import polars as pl
 
 from ..compiler import core
+from ..compiler.explain import shown_text
 from ..compiler.graph import Node
 from ..compiler.op import Adds, Cluster, Evaluate, Picked, Request, Select, Train
 from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
@@ -464,8 +465,7 @@ class Execution:
 
     def sweep_title(self, task: Sweep) -> str:
         titles = [self.plan.graph[key].title for key in task.for_nodes]
-        shown = " and ".join(task.view.parts) if task.view.text is None else "text"
-        return f"{', '.join(dict.fromkeys(titles))}: {shown}"
+        return f"{', '.join(dict.fromkeys(titles))}: {shown_text(task.view, ' and ')}"
 
     def progress(self, task: str) -> Callable[[int, int, float], None]:
         return lambda rows, tokens, seconds: self.listen(TaskProgress(task, rows, tokens, seconds))

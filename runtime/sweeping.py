@@ -346,7 +346,8 @@ class SweepRun:
 
 def lengths(frame: pl.DataFrame, view: View) -> pl.Series:
     """About how many tokens each row has, from its characters."""
-    shown = ["@prompt", "@response"] if len(view.parts) == 2 else [f"@{view.parts[0]}"]
+    both = len(view.parts) == 2 or "{response}" in view.template.without_input
+    shown = ["@prompt", "@response"] if both else [f"@{view.parts[0]}"]
     template = len(view.template.without_input) if "prompt" in view.parts else len(view.template.header)
     total = pl.sum_horizontal(pl.col(c).str.len_bytes().fill_null(0) for c in shown) + template
     return frame.select((total / CHARACTERS_PER_TOKEN + 1).alias("tokens"))["tokens"]

@@ -18,6 +18,7 @@ from . import attention
 from .answers import vectors
 from .body import Body, near, takes_packed, trial_rows
 from .gemm import speed_up
+from .laid_out import lay_out
 from .layouts import takes_one_call
 from .packing import Pack, pack, packs
 from .padding import padded
@@ -167,9 +168,9 @@ def prepared_classifier(model: LoadedModel) -> Classifier:
 
 def prepare(network: Any, device: str) -> Classifier:
     """A classifier that gives the model's own logits: packed where its body is causal, else padded."""
-    whole = Classifier(network, device, speed_up(network))
     if not isinstance(getattr(network, "score", None), torch.nn.Linear):
-        return whole
+        return Classifier(network, device, lay_out(network))
+    whole = Classifier(network, device, speed_up(network))
     own = network.config._attn_implementation
     trial = trial_rows(int(network.config.get_text_config().vocab_size))
     expected = torch.cat([whole.logits(laid([row])) for row in trial])

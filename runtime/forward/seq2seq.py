@@ -77,9 +77,10 @@ def first_tokens(want: Want, model: LoadedModel) -> list[int]:
         )  # fmt: skip
     encoded = Texts(model.tokenizer).encode(want.candidates, special=False)
     for text, ids in zip(want.candidates, encoded, strict=True):
-        if len(ids) != 1:
+        if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:
+            fact = f"is {len(ids)} tokens of `{model.label}`, not one"
             raise ModelError(
-                "E440", f"{text!r} is {len(ids)} tokens of `{model.label}`, not one",
+                "E440", f"{text!r} {fact if len(ids) != 1 else f'is no word of `{model.label}`'}",
                 help="use a model that was trained to answer in these words",
             )  # fmt: skip
     return [ids[0] for ids in encoded]
