@@ -8,7 +8,6 @@ from pydantic import Field
 
 from ...compiler.op import Answers
 from ...errors import DataError
-from ..embed.directions import directions
 from ..embed.vectors import Points
 from .grouping import Grouping
 
@@ -44,9 +43,8 @@ class Dbscan(Grouping):
     metric: Literal["cosine", "euclidean"] = "cosine"
     """`cosine` is one minus the similarity."""
 
-    def placed(self, known: Answers) -> Points:
-        found = super().placed(known)
-        return directions(found) if self.metric == "cosine" else found
+    def grouped(self, known: Answers) -> Points:
+        return self.directed(known) if self.metric == "cosine" else self.placed(known)
 
     def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
         from sklearn.cluster import DBSCAN

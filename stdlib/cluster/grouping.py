@@ -11,6 +11,7 @@ from ...compiler.op import Answers, Cluster
 from ...compiler.values import Expression
 from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.vectors import Points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +31,15 @@ class Grouping(Placing, Cluster):
         import numpy as np
         import polars as pl
 
-        placed = self.placed(known)
+        placed = self.grouped(known)
         labels = np.full(known.rows.height, NOISE, dtype=np.int32)
         labels[placed.rows] = self.labels(placed.vectors, known.rows.height)
         found = pl.lit(pl.Series(labels))
         return pl.select(pl.when(found != NOISE).then(found)).to_series()
+
+    def grouped(self, known: Answers) -> Points:
+        """The points that are labelled."""
+        return self.placed(known)
 
     def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
         """A label for each vector, `NOISE` for those in no cluster; `rows` counts those without one too."""

@@ -10,6 +10,8 @@ from ...compiler.op import Answers, Op, Request
 from ...compiler.templates import ALPACA
 from ...compiler.values import Expression, Model
 from ...compiler.wants import Template
+from ...errors import DataError
+from .directions import directions
 from .vectors import Points, points, vectors_of
 
 
@@ -49,6 +51,21 @@ class Placing(Op):
         return {"vector": vectors_of(self.using, self.of, self.template)}
 
     def placed(self, known: Answers) -> Points:
-        """The rows that have a vector of finite numbers."""
+        """The rows that have a vector of finite numbers. Raises DataError E554 where none has."""
         column = self.given_vectors
-        return points(known["vector"] if column is None else known.evaluate(column))
+        vectors = known["vector"] if column is None else known.evaluate(column).alias(column.text)
+        return self._some(points(vectors), known, "a vector of finite numbers")
+
+    def directed(self, known: Answers) -> Points:
+        """The same at length 1, without those of length 0. Raises DataError E554 where none is left."""
+        return self._some(directions(self.placed(known)), known, "a vector of a length above 0")
+
+    def _some(self, found: Points, known: Answers, what: str) -> Points:
+        rows = known.rows.height
+        if len(found) or not rows:
+            return found
+        column = self.given_vectors
+        where = "the model gave none" if column is None else f"`{column.text}` holds none"
+        raise DataError(
+            "E554", f"none of the {rows:,} rows has {what}: {where}", help="name another column or model"
+        )

@@ -9,7 +9,6 @@ from pydantic import Field
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from ..embed.directions import directions
 from ..embed.placing import Placing
 from ..embed.vectors import Points
 from .graphcut import graph_cut_bins
@@ -52,14 +51,10 @@ class Bins(Placing, Cover):
     """Rounding and vectors as in the authors' script."""
     seed: int = 0
 
-    def placed(self, known: Answers) -> Points:
-        found = super().placed(known)
-        return found if self.faithful else directions(found)
-
     def pick(self, known: Answers) -> Picked:
         import numpy as np
 
-        rows, placed = known.rows.height, self.placed(known)
+        rows, placed = known.rows.height, (self.placed if self.faithful else self.directed)(known)
         sizes, places = self._shares(len(placed), rows)
         bins = graph_cut_bins(placed.vectors.astype(np.float64), sizes)
         draw = np.random.RandomState(self.seed)

@@ -59,13 +59,13 @@ def whitened(vectors: np.ndarray, components: int) -> np.ndarray:
     import numpy as np
 
     wide = vectors.astype(np.float64)
-    directions, variances, _ = np.linalg.svd(np.atleast_2d(np.cov(wide.T)))
+    directions, variances, _ = np.linalg.svd(np.atleast_2d(np.cov(wide.T, bias=len(wide) == 1)))
     varied = int((variances > 1e-12 * variances[0]).sum())
     if components > varied:
         raise DataError(
             "E553",
             f"the vectors vary in {varied:,} directions, and {components:,} were asked for",
-            help=f"ask for `whiten = {varied}` or less",
+            help=f"ask for `whiten = {varied}` or less" if varied else "leave `whiten` out",
         )
     found = (wide - wide.mean(axis=0)) @ (directions[:, :components] / np.sqrt(variances[:components]))
     lengths = np.linalg.norm(found, axis=1, keepdims=True)

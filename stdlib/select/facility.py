@@ -9,7 +9,6 @@ from pydantic import Field
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from ..embed.directions import directions
 from ..embed.placing import Placing
 from ..embed.vectors import Points
 from .lazy import Facility as Growing
@@ -56,7 +55,7 @@ class Facility(Placing, Cover):
         import numpy as np
 
         rows = known.rows.height
-        placed = self.placed(known)
+        placed = (self.placed if self.faithful else self.directed)(known)
         worth = self._worth(known)[placed.rows]
         wanted, there = self.keep.of(rows), int(np.isfinite(worth).sum())
         if not wanted or wanted > there:
@@ -64,10 +63,6 @@ class Facility(Placing, Cover):
         found = self._empty(placed.vectors, worth)
         gains = found.choose(wanted)
         return self._picked(found, gains, placed, rows)
-
-    def placed(self, known: Answers) -> Points:
-        found = super().placed(known)
-        return found if self.faithful else directions(found)
 
     def _worth(self, known: Answers) -> np.ndarray:
         """What each row's number counts; minus infinity where it has none."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Cover, Picked, Request
 from ...compiler.templates import VICUNA
-from ...compiler.values import Amount, Expression, Model
+from ...compiler.values import Amount, Expression
 from ...compiler.wants import Pool, Template
 from ...errors import DataError
-from ..embed.directions import directions
-from ..embed.vectors import Points, points, vectors_of
+from ..embed.placing import Placing
+from ..embed.vectors import vectors_of
 from .deita import Metric, Sieved, as_published
 from .top import best_first
 
@@ -26,7 +26,7 @@ DOUBT = 5e-6
 """So far a float32 product of unit vectors is off at most."""
 
 
-class Repr(Cover):
+class Repr(Placing, Cover):
     """The best rows by a score, each unlike all better ones taken: DEITA's Repr filter (Liu et al., 2024).
 
     In the order of the score, a row is taken if its cosine similarity to every row taken so far is at most
@@ -42,6 +42,7 @@ class Repr(Cover):
     positional = ("threshold", "keep")
     paper = "https://arxiv.org/abs/2312.15685"
     default_model = "minilm"
+    column: ClassVar[str] = "vectors"
     example = 'load "examples/tasks.jsonl" | score length | diversify repr(0.9) by length using nano'
 
     threshold: float = Field(0.9, ge=-1, le=1)
@@ -50,8 +51,6 @@ class Repr(Cover):
     """At most so many rows, or this part of them; all that pass where not given."""
     by: Expression
     """The number that orders the rows; its scorer says which end is the best."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the vectors."""
     vectors: Expression | None = None
     """A column of vectors in place of a model's."""
     of: Literal["prompt", "response", "whole"] = "whole"
@@ -69,17 +68,10 @@ class Repr(Cover):
     metric: Metric = "cosine"
     """With `faithful`: `manhattan` refuses rows whose distance is above the threshold, the far ones."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return fields if fields.get("vectors") is None else {**fields, "using": None}
-
     @model_validator(mode="after")
-    def _has_vectors(self) -> Repr:
+    def _has_no_batches_by_default(self) -> Repr:
         if not self.faithful and (self.batch, self.metric) != (1, "cosine"):
             raise ValueError("`batch` and `metric` are for `faithful = true`")
-        if self.using is None and self.vectors is None:
-            raise ValueError("needs vectors: add `using` and a model, or `vectors =` and a column of vectors")
         return self
 
     def requests(self) -> dict[str, Request]:
@@ -92,7 +84,7 @@ class Repr(Cover):
         import numpy as np
 
         rows = known.rows.height
-        placed = self._placed(known)
+        placed = (self.placed if self.faithful else self.directed)(known)
         where = np.full(rows, -1, dtype=np.int64)
         where[placed.rows] = np.arange(len(placed))
         queue = best_first(known.evaluate(self.by), self.by.better)
@@ -101,10 +93,6 @@ class Repr(Cover):
             raise self._nothing_to_choose(rows)
         wanted = self._wanted(rows)
         return self._picked(self._sieved(placed.vectors[where[queue]], wanted), queue, known)
-
-    def _placed(self, known: Answers) -> Points:
-        found = points(known.evaluate(self.vectors) if self.vectors is not None else known["vector"])
-        return found if self.faithful else directions(found)
 
     def _sieved(self, vectors: np.ndarray, wanted: int) -> Sieved:
         if not self.faithful:

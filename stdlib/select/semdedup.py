@@ -11,7 +11,6 @@ from pydantic import Field
 from ...compiler.op import Answers, Dedup, Picked
 from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.directions import directions
 from ..embed.placing import Placing
 from ..embed.vectors import Points
 
@@ -55,7 +54,7 @@ class Semdedup(Placing, Dedup):
         import numpy as np
         import polars as pl
 
-        rows, placed = known.rows.height, directions(self.placed(known))
+        rows, placed = known.rows.height, self.directed(known)
         rival, similarity = np.full(rows, ALONE), np.full(rows, np.nan, dtype=np.float32)
         for members in self._clusters(placed, rows):
             alike, how = most_alike_before(placed.vectors[members])
@@ -73,8 +72,6 @@ class Semdedup(Placing, Dedup):
         from sklearn.exceptions import ConvergenceWarning
 
         k = isqrt(len(placed)) if self.k is None else self.k
-        if not len(placed):
-            return []
         if k > len(placed):
             raise self._too_few(k, len(placed), rows)
         with warnings.catch_warnings():

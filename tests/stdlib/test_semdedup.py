@@ -61,7 +61,6 @@ def test_rows_without_a_direction_stay():
     vectors = np.vstack([TWINS, [[0, 0], [np.nan, 1]]])
     with pytest.warns(UserWarning, match="length 0"):
         assert semdedup(vectors, eps=0.001).order.to_list()[-2:] == [4, 5]
-    assert semdedup(np.full((2, 2), np.nan)).order.to_list() == [0, 1]
 
 
 def test_more_clusters_than_rows_is_an_error():
