@@ -234,6 +234,15 @@ def test_an_answer_needs_its_first_token_and_words_of_one_token(
     assert raised.value.code == "E456"
 
 
+def test_an_answer_is_one_word_of_the_model(scored: Any, tmp_path: Path) -> None:
+    model = saved_encoder_decoder(tmp_path / "answers")
+    tokenizer = model / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text("utf-8").replace('"Yes"', '"Si"'), "utf-8")
+    with pytest.raises(ModelError) as raised:
+        scored("score unieval(naturalness) using m as found", model)
+    assert (raised.value.code, raised.value.headline) == ("E440", f"'Yes' is no word of `{model}`")
+
+
 def test_a_ranker_mixes_all_layers(made: Made, scored: Any) -> None:
     from transformers import AutoModel
 
@@ -301,7 +310,7 @@ def test_scores_of_one_head_share_a_pass_and_are_kept(made: Made, tmp_path: Path
     model = made(saved_classifier, "bert", 3, names=("low", "middle", "high"))
     given = settings(tmp_path, model)
     recipe = "score classifier(low) using m as low | score classifier(high) using m as high"
-    assert "sweep prompt with m" in explain([("r.sel", recipe)], given).text
+    assert "sweep text with m" in explain([("r.sel", recipe)], given).text
     assert len(execute([("r.sel", recipe)], given).manifest["sweeps"]) == 1
     again = execute([("r.sel", recipe)], given)
     assert [sweep["rows"] for sweep in again.manifest["sweeps"]] == [0]
@@ -310,3 +319,11 @@ def test_scores_of_one_head_share_a_pass_and_are_kept(made: Made, tmp_path: Path
 def test_models_that_see_only_distances_have_no_window(made: Made) -> None:
     windows = [describe(str(made(saved_classifier, family))).context for family in ("deberta", "bert")]
     assert [*windows, describe(str(made(saved_encoder_decoder))).context] == [None, 130, None]
+
+
+def test_plans_say_what_a_head_reads(made: Made, tmp_path: Path) -> None:
+    pair, chat = made(saved_classifier, "bert"), made(saved_classifier, "llama")
+    for model, shown in ((pair, "prompt + response as a pair"), (chat, "conversation in the chat template")):
+        plan = explain([("r.sel", "score reward using m")], settings(tmp_path, model)).text
+        assert f"sweep {shown} with m" in plan
+        assert "reward: the head's numbers" in plan
