@@ -142,17 +142,18 @@ class Rough:
 
 
 def _exactly(vectors: np.ndarray, chosen: Sequence[int], more: int) -> Covered:
-    """The same choice from float64 distances alone, for points that are all about equally far."""
+    """The same choice from float64 distances, one point after the other: for points that are about equally
+    far."""
     import numpy as np
 
-    order = list(chosen)
-    nearest = _nearest(vectors, np.arange(len(vectors)), order)
+    order, every = list(chosen), np.arange(len(vectors))
+    nearest = _nearest(vectors, every, order)
     nearest[order] = NEVER
-    while more > 0:
-        found = _round(nearest, vectors, more)
-        np.minimum(nearest, _nearest(vectors, np.arange(len(vectors)), found), out=nearest)
-        order, more = order + found, more - len(found)
-        nearest[order] = NEVER
+    while more > 0 and nearest.max() > 0:
+        order.append(int(nearest.argmax()))
+        np.minimum(nearest, _nearest(vectors, every, order[-1:]), out=nearest)
+        nearest[order[-1]], more = NEVER, more - 1
+    order += np.flatnonzero(nearest > NEVER)[:more].tolist()
     nearest[order] = 0
     return Covered(order, nearest)
 
@@ -177,24 +178,6 @@ def distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     # Equal points come out as rounding noise, and noise must not decide which of them is farther.
     squared[squared < 1e-13 * sums] = 0
     return np.sqrt(squared.astype(np.float32))
-
-
-def _round(nearest: np.ndarray, vectors: np.ndarray, more: int) -> list[int]:
-    import numpy as np
-
-    competing, bound = _competitors(nearest)
-    points = vectors[competing].astype(np.float64)
-    among = distances(points, points)
-    distance = nearest[competing]
-    found: list[int] = []
-    while len(found) < more:
-        best = int(distance.argmax())
-        if found and distance[best] <= bound:
-            break
-        found.append(int(competing[best]))
-        np.minimum(distance, among[best], out=distance)
-        distance[best] = NEVER
-    return found
 
 
 def _competitors(nearest: np.ndarray) -> tuple[np.ndarray, float]:

@@ -90,7 +90,7 @@ def test_a_column_of_vectors_leaves_the_model_out():
 
 
 def test_duplicates_and_points_that_are_all_equally_far_are_chosen_in_order():
-    assert kcenter(np.eye(700), 700, start="first").order.to_list() == list(range(700))
+    assert kcenter(np.eye(530), 530, start="first").order.to_list() == list(range(530))
     assert kcenter(np.ones((600, 2)), 3, start="first").order.to_list() == [0, 1, 2]
 
 
