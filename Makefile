@@ -28,7 +28,7 @@ test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
 
 parity: $(READY)
-	PYTHONPATH=tests:tests/stdlib $(BIN)/python -m parity
+	$(BIN)/python -m pytest tests/parity
 
 check: $(READY)
 	$(BIN)/ruff check .
