@@ -284,3 +284,19 @@ def test_faithful_forms_read_rows_as_the_published_scripts_do():
     reverse = ReverseIfd(using=NANO, faithful=True).requests()["alone"]
     assert (reverse.view.beside, reverse.view.limit, reverse.want) == (1, 2048, Logprobs("response"))
     assert Hes(using=NANO, faithful=True).requests()["prompt"].view.start == "never"
+
+
+def test_a_question_about_a_response_shows_the_last_exchange_alone(tmp_path: Any):
+    last = [{"role": "user", "content": "Name a city."}, {"role": "assistant", "content": "Oslo"}]
+    earlier = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Good day."}]
+    rows = [{"messages": last}, {"messages": [*earlier, *last]}]
+    found = scored(
+        "score ask_llm using nano | score reverse_ifd using nano | score ifd using nano", rows, tmp_path
+    )
+    same = [found[noun].n_unique() == 1 for noun in ("ask_llm", "reverse_ifd", "ifd")]
+    assert same == [True, True, False]
+
+
+def test_a_long_row_is_cut_and_the_question_about_it_stays(tmp_path: Any):
+    rows = [{**ROWS[0], "output": "Oslo " * 100}]
+    assert scored("score ask_llm using nano with max_tokens = 120", rows, tmp_path)["ask_llm"][0] is not None
