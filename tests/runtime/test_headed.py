@@ -326,4 +326,4 @@ def test_plans_say_what_a_head_reads(made: Made, tmp_path: Path) -> None:
     for model, shown in ((pair, "prompt + response as a pair"), (chat, "conversation in the chat template")):
         plan = explain([("r.sel", "score reward using m")], settings(tmp_path, model)).text
         assert f"sweep {shown} with m" in plan
-        assert "reward: the head's numbers" in plan
+        assert "the head's numbers" in plan
