@@ -133,11 +133,17 @@ def farthest(vectors: np.ndarray, keep: int) -> list[int]:
 
 def farthest_by_column(vectors: np.ndarray, keep: int) -> list[int]:
     """Each next row the farthest from all before: the distances to the last one anew, in numpy."""
-    return farthest_from(lambda row: np.linalg.norm(vectors - vectors[row], axis=1), keep)
+    wide = vectors.astype(np.float64)
+
+    def distances(row: int) -> np.ndarray:
+        away = wide - wide[row]
+        return np.sqrt(np.einsum("ij,ij->i", away, away).astype(np.float32))
+
+    return farthest_from(distances, keep)
 
 
 def farthest_by_pairs(vectors: np.ndarray, keep: int) -> list[int]:
-    """The same with the distances of scikit-learn, as MoDS and DiverseEvol's kind."""
+    """The same with the distances of scikit-learn, as in MoDS."""
     return farthest_from(lambda row: pairwise_distances(vectors, vectors[[row]])[:, 0], keep)
 
 
