@@ -18,20 +18,21 @@ VERBS_AND_MORE = {**VERBS, "model": "makes a model; used after `using` and `let`
 def operations_text() -> str:
     """Every verb with its nouns, a line each."""
     found = operations()
+    width = max(len(each.noun) for each in found)
     lines: list[str] = []
     for verb, does in VERBS_AND_MORE.items():
         mine = [each for each in found if each.verb == verb]
-        title = f"{verb:<11} {does}"
+        title = f"{verb:<{width + 2}} {does}"
         if not mine and verb != "load":
             title += " (nothing installed)"
         lines.append(title)
-        lines += [f"  {each.noun:<11} {shortened(each.title)}" for each in mine if each.noun]
+        lines += [f"  {each.noun:<{width}} {shortened(each.title, width)}" for each in mine if each.noun]
     more = "`selrun ops NOUN` describes one; `selrun methods` lists the methods"
     return "\n".join([*lines, "", more])
 
 
-def shortened(text: str) -> str:
-    return textwrap.shorten(text, WIDTH - 14, placeholder=" …")
+def shortened(text: str, width: int) -> str:
+    return textwrap.shorten(text, WIDTH - width - 3, placeholder=" …")
 
 
 def operation_text(operation: Operation) -> str:

@@ -26,15 +26,15 @@ class Contamination(Dedup):
 
     A row goes where more than `share` of the words of one test row lie in n-grams that both have: the rule of
     Tülu 3 (Lambert et al., 2024, arXiv 2411.15124, section 3.2), over prompts with n = 8 and a half.
-    `contamination(13, share = 0)` drops a row for any 13-gram, as GPT-3 did (Brown et al., 2020, arXiv
+    `decontaminate(13, share = 0)` drops a row for any 13-gram, as GPT-3 did (Brown et al., 2020, arXiv
     2005.14165, appendix C). Words are in lower case and without punctuation. Test rows of fewer than n words
     cannot be found, which is warned about.
     """
 
-    noun = "contamination"
+    noun = "decontaminate"
     positional = ("n",)
     paper = "https://arxiv.org/abs/2411.15124"
-    example = 'load "examples/tasks.jsonl" | dedup contamination against (sample 5)'
+    example = 'load "examples/tasks.jsonl" | dedup decontaminate against (sample 5)'
 
     against: Data
     """The test set."""
@@ -77,7 +77,7 @@ class Contamination(Dedup):
                 "E548",
                 f"none of the {short:,} rows of {self._label()} has {self.n} words in its {self.of}",
                 help=(
-                    "look for shorter n-grams, such as `contamination(5)`",
+                    "look for shorter n-grams, such as `decontaminate(5)`",
                     "or at another part: `with of = whole`",
                 ),
             )
