@@ -59,9 +59,7 @@ class Minhash(Dedup):
 
         shingles = shingled(part(known.column, self.of), self.shingle, PATTERNS[self.unit])
         layout = self._layout()
-        bands = band_keys(shingles, layout)
-        order = self._order(known)
-        found = near_copies(shingles, bands, order, self.threshold)
+        found = near_copies(shingles, signed(shingles, layout), self._order(known), self.threshold)
         gone = np.fromiter(found.copies, dtype=np.int64, count=len(found.copies))
         kept = np.setdiff1d(np.arange(len(shingles)), gone)
         notes = {
@@ -176,27 +174,37 @@ def different(shingles: Ragged) -> Ragged:
     return Ragged(keys.astype(np.uint32), ends(sizes))
 
 
-def band_keys(shingles: Ragged, layout: Bands) -> np.ndarray:
-    """`[bands, texts]`: one number for each band of each text's signature; 0 for a text without shingles."""
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """What is known of each text's signature."""
+
+    keys: np.ndarray
+    """`[bands, texts]`: one number for each band; 0 for a text without shingles."""
+    sketches: np.ndarray
+    """`[texts, numbers]`: the last byte of each number."""
+
+
+def signed(shingles: Ragged, layout: Bands) -> Signatures:
+    """The signatures: for each of many orders of all numbers the first of the text's shingles."""
     import numpy as np
 
-    multipliers = np.random.Generator(np.random.PCG64(1)).integers(
-        0, 1 << 31, (layout.bands, layout.width), dtype=np.uint32
-    )
-    multipliers = 2 * multipliers + 1  # odd: another order of all numbers for each
+    draw = np.random.Generator(np.random.PCG64(1))
+    multipliers = 2 * draw.integers(0, 1 << 31, layout.bands * layout.width, dtype=np.uint32) + 1
     keys = np.zeros((layout.bands, len(shingles)), dtype=np.uint64)
-    for rows in pieces(shingles):
-        some = rows[shingles.sizes[rows] > 0]
-        if not len(some):
+    sketches = np.zeros((len(shingles), len(multipliers)), dtype=np.uint8)
+    for texts in pieces(shingles):
+        texts = texts[shingles.sizes[texts] > 0]
+        if not len(texts):
             continue
-        first, last = shingles.starts[some[0]], shingles.starts[some[-1] + 1]
-        numbers, starts = shingles.numbers[first:last], shingles.starts[some] - first
+        first, last = shingles.starts[texts[0]], shingles.starts[texts[-1] + 1]
+        numbers, starts = shingles.numbers[first:last], shingles.starts[texts] - first
         products = np.empty_like(numbers)
-        for band, row in enumerate(multipliers):
-            for multiplier in row:
-                least = np.minimum.reduceat(np.multiply(numbers, multiplier, out=products), starts)
-                keys[band, some] = mixed(keys[band, some] + least + np.uint64(1))
-    return keys
+        for at, multiplier in enumerate(multipliers):
+            least = np.minimum.reduceat(np.multiply(numbers, multiplier, out=products), starts)
+            band = at // layout.width
+            keys[band, texts] = mixed(keys[band, texts] + least + np.uint64(1))
+            sketches[texts, at] = least
+    return Signatures(keys, sketches)
 
 
 def pieces(shingles: Ragged) -> list[np.ndarray]:
@@ -207,17 +215,20 @@ def pieces(shingles: Ragged) -> list[np.ndarray]:
     return np.split(np.arange(len(shingles)), np.flatnonzero(np.diff(piece)) + 1)
 
 
-def near_copies(shingles: Ragged, bands: np.ndarray, order: np.ndarray, threshold: float) -> Copies:
+def near_copies(shingles: Ragged, signatures: Signatures, order: np.ndarray, threshold: float) -> Copies:
     """The texts, in the given order, that are nearly a copy of one that stays."""
     import numpy as np
 
-    found = Copies()
-    staying: list[dict[int, list[int]]] = [defaultdict(list) for _ in bands]
-    shared = in_company(bands) & (shingles.sizes > 0)
+    found, floor = Copies(), least_agreement(threshold, signatures.sketches.shape[1])
+    staying: list[dict[int, list[int]]] = [defaultdict(list) for _ in signatures.keys]
+    shared = in_company(signatures.keys) & (np.diff(shingles.starts) > 0)
     for text in order[shared[:, order].any(axis=0)].tolist():
         own = np.flatnonzero(shared[:, text]).tolist()
-        buckets = [staying[band][key] for band, key in zip(own, bands[own, text].tolist(), strict=True)]
-        rivals = sorted(set().union(*buckets))
+        keys = signatures.keys[own, text].tolist()
+        buckets = [staying[band][key] for band, key in zip(own, keys, strict=True)]
+        rivals = np.array(sorted(set().union(*buckets)), dtype=np.int64)
+        agree = (signatures.sketches[rivals] == signatures.sketches[text]).mean(axis=1)
+        rivals = rivals[agree >= floor]
         found.compared += len(rivals)
         best, alike = most_alike(shingles, text, rivals)
         if alike >= threshold:
@@ -226,6 +237,12 @@ def near_copies(shingles: Ragged, bands: np.ndarray, order: np.ndarray, threshol
         for bucket in buckets:
             bucket.append(text)
     return found
+
+
+def least_agreement(threshold: float, numbers: int) -> float:
+    """Which part of their signatures two texts at the threshold share almost surely, four deviations below the
+    mean: with less the exact similarity need not be computed."""
+    return threshold - 4 * (threshold * (1 - threshold) / numbers) ** 0.5
 
 
 def in_company(bands: np.ndarray) -> np.ndarray:
@@ -240,17 +257,16 @@ def in_company(bands: np.ndarray) -> np.ndarray:
     return shared
 
 
-def most_alike(shingles: Ragged, text: int, rivals: list[int]) -> tuple[int, float]:
+def most_alike(shingles: Ragged, text: int, rivals: np.ndarray) -> tuple[int, float]:
     """The rival whose shingles are most alike to the text's, the earlier of equal ones, and how alike."""
     import numpy as np
 
-    if not rivals:
+    if not len(rivals):
         return -1, 0.0
-    own, places = shingles[text], np.array(rivals)
-    sizes = shingles.starts[places + 1] - shingles.starts[places]
+    own, sizes = shingles[text], shingles.starts[rivals + 1] - shingles.starts[rivals]
     theirs = np.concatenate([shingles[rival] for rival in rivals])
     at = np.minimum(np.searchsorted(own, theirs), len(own) - 1)
     common = np.add.reduceat(own[at] == theirs, ends(sizes)[:-1], dtype=np.int64)
     alike = common / (len(own) + sizes - common)
     best = int(alike.argmax())
-    return rivals[best], float(alike[best])
+    return int(rivals[best]), float(alike[best])
