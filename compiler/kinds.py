@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .op import Op
+from .op import Op, Request
 from .values import Model, ModelKind
-from .wants import Embedding, Likeness, Logits, NextToken, Rank, Tokens, Want
+from .wants import Embedding, Likeness, Logits, NextToken, Rank, Tokens
 
 IN_WORDS: Mapping[ModelKind, str] = {
     "causal": "a causal language model",
@@ -37,9 +37,9 @@ class Mismatch:
         return f"name {IN_WORDS[self.needed]}"
 
 
-def answering(want: Want) -> tuple[ModelKind, ...]:
-    """The kinds of models that answer a want, the usual one first."""
-    match want:
+def answering(request: Request) -> tuple[ModelKind, ...]:
+    """The kinds of models that answer a request, the usual one first."""
+    match request.want:
         case Logits():
             return ("classifier",)
         case Rank():
@@ -48,8 +48,8 @@ def answering(want: Want) -> tuple[ModelKind, ...]:
             return ("vision",)
         case Embedding():
             return ("encoder",)
-        case NextToken():
-            return ("causal", "seq2seq")
+        case NextToken() if request.view.seam == "own":
+            return ("seq2seq",)
         case Tokens():
             return ("causal", "encoder", "seq2seq", "classifier", "ranker", "vision")
         case _:
@@ -59,6 +59,6 @@ def answering(want: Want) -> tuple[ModelKind, ...]:
 def mismatches(op: Op) -> Iterator[Mismatch]:
     """The models of known kind that cannot answer what the operation asks of them."""
     for request in op.requests().values():
-        kinds = answering(request.want)
+        kinds = answering(request)
         if request.model.kind not in ("unknown", "api", *kinds):
             yield Mismatch(request.model, kinds[0])
