@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ..models import LoadedModel
     from ..tokens import Sequences
 
-TOKENS_PER_ROW = 50
-"""What a row costs besides its caption: the patches of one image of 224 x 224 points."""
-
 
 class Eyes(nn.Module):
     """A CLIP model with the processor that its files describe."""
