@@ -52,11 +52,11 @@ def _weighed(
     import numpy as np
 
     here = slice(block.start, block.stop)
-    distances = np.maximum(1 - directions[here] @ directions.T, 0).astype(np.float64)
+    distances = np.maximum(1 - directions[here] @ directions.T, 0)
     if published:
         return np.sort(distances, axis=1) @ weights * dense[here]
     distances[np.arange(len(block)), np.arange(block.start, block.stop)] = -1
-    order = np.argsort(distances, axis=1, kind="stable")[:, 1:]
+    order = np.argsort(distances, axis=1)[:, 1:]
     return (np.take_along_axis(distances, order, axis=1) * dense[order]) @ weights
 
 

@@ -71,8 +71,11 @@ class Mig(Cover):
     """How the worth of more of the same falls: `power (x + shift)^(power - 1)`, or
     `rate exp(-rate x)`."""
     power: float = Field(0.8, gt=0, lt=1)
+    """Of `power`: nearer to 1, more of the same is worth more."""
     shift: float = Field(1e-6, gt=0)
+    """Of `power`: the less, the more a tag is worth that no row has brought."""
     rate: float = Field(1.0, gt=0)
+    """Of `exponential`: how fast the worth falls."""
     template: Template = BARE
     """How a language model is shown a tag."""
 

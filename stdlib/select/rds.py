@@ -92,6 +92,8 @@ class Rds(Cover):
             raise self._no_target(target.height)
         self._tell_of_overlap(known.rows, target)
         of_rows = directions(self._points(known, known.rows, "row"))
+        if rows and not len(of_rows):
+            raise self._no_rows(rows)
         turns = in_turns(of_rows.vectors, of_target.vectors, wanted)
         return _picked(turns, of_rows, target["@id"].gather(of_target.rows), rows)
 
@@ -116,6 +118,13 @@ class Rds(Cover):
             "E558",
             f"{self._where} gives no example to be like: {why}",
             help="give a target of rows with a prompt and a response",
+        )
+
+    def _no_rows(self, rows: int) -> DataError:
+        return DataError(
+            "E522",
+            f"none of the {rows:,} rows has a vector, so none is like the target",
+            help="look at why the model reads no row, or name another column of vectors",
         )
 
     def _tell_of_overlap(self, rows: pl.DataFrame, target: pl.DataFrame) -> None:

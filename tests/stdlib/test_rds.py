@@ -100,6 +100,12 @@ def test_a_target_without_examples_is_an_error(target: list, why: str):
     )
 
 
+def test_rows_without_any_vector_are_an_error():
+    with pytest.raises(DataError, match="none of the 2 rows has a vector") as error:
+        picked(Known([None, None], [[0, 1]]), 1)
+    assert error.value.code == "E522"
+
+
 def test_a_column_of_vectors_stands_for_a_model():
     known = Known([[1, 0], [0, 1]], [[0, 1]])
     assert picked(known, 1, using=None, vectors="place").order.to_list() == [1]
