@@ -32,6 +32,7 @@ class Hes(Score):
 
     `faithful`: that scorer, which joins prompt and response without a seam and, where the tokenizer adds a
     start token, counts the prompt's last token as response; by default the response's tokens alone are summed.
+    What its padding does to models that count positions from it, such as GPT-2, is not reproduced.
     """
 
     noun = "hes"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
-from .loss import ODA_WINDOW, answered, finite, mean_loss
+from .loss import answered, finite, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +24,8 @@ GUESSED_TOGETHER = Template(
     name="guess", with_input=GUESS, without_input=GUESS, header="", reply="{instruction}{input}"
 )
 """As the script writes it: the input follows the instruction with nothing between them."""
+WINDOW = 2048
+"""The script's `max_length`."""
 
 
 class ReverseIfd(Score):
@@ -58,7 +60,7 @@ class ReverseIfd(Score):
         given = View(GUESSED, limit=self.max_tokens)
         alone = given.showing("response")
         if self.faithful:
-            limit = self.max_tokens or ODA_WINDOW
+            limit = self.max_tokens or WINDOW
             given = View(GUESSED_TOGETHER, limit=limit, seam="joint", start="tokenizer")
             alone = View(given.template, ("response",), limit, "joint", "tokenizer", 1)
         return {

@@ -23,7 +23,7 @@ class Sifd(Score):
     """How little the prompt helps where it matters: IFD over the response's tokens that it changes most.
 
     exp of the mean of Δ_t = loss(t | prompt) − loss(t) over the row's tokens t with a |Δ_t| above the (1 − share)
-    quantile of all tokens of all rows (S-IFD of T-SHIRT, Fu et al., 2025, arXiv 2506.01317, eq. 5). The paper
+    quantile of all tokens of all rows (S-IFD of T-SHIRT, Fu et al., 2025, arXiv 2506.01317). The paper
     goes on to average over 30 copies of each row with perturbed embeddings and prefers rows that vary little
     among them; that is left out. It keeps rows whose `ifd(superfiltering)` is below 1.
 
