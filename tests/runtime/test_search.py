@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_the_best_of_all_trials_is_found(store: Path):
-    found = selrun.search(RECIPE, ROWS, over="keep", between=(2, 8), trials=4, store=store)
+    found = selrun.search(RECIPE, ROWS, over="keep", between=(2, 8), trials=3, store=store)
     values = [trial.value for trial in found.trials]
     assert len(values) == len(set(values)) >= 2
     assert set(values) <= set(range(2, 9))

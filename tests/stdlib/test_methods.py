@@ -86,12 +86,10 @@ def test_diverseevol_trains_ten_times_on_ever_more_rows():
 
 
 def test_a_round_of_diverseevol_adds_rows_to_those_before(place: Place):
-    before, one_round, after = METHODS["diverseevol"].partition("  | (")
-    one_round += after[: after.index(") + (filter true)\n")] + ") + (filter true)\n"
-    assert METHODS["diverseevol"].count(one_round) == ROUNDS
-    short = before.replace("diverseevol(", "one_round(") + one_round + "  | filter taken\n"
+    assert METHODS["diverseevol"].count("| diverseevol_round(m, more, epochs, faithful)\n") == ROUNDS
     rows = short_rows(12)
-    found = place.chosen(short + "filter true | one_round(nano, start = 3, more = 2, epochs = 1)", rows)
+    start = "(sample 3 | derive taken = true) + (filter true)"
+    found = place.chosen(f"filter true | {start} | diverseevol_round(nano, 2, 1) | filter taken", rows)
     first = place.chosen("sample 3", rows)
     assert found.height == 5
     assert set(first["output"]) <= set(found["output"])
@@ -199,6 +197,7 @@ def test_instruction_gpt4_learns_from_labelled_parts(place: Place):
 HERE = {
     "car",
     "diverseevol",
+    "diverseevol_round",
     "instruction_gpt4",
     "instruction_gpt4_trained",
     "instruction_mining",
