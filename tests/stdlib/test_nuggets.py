@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ Floats = list[float | None]
 
 
 def known(
-    alone: list[list[float] | None], after: list[Floats | None], *, tokens: int = 9, own: int = 0
+    alone: Sequence[list[float] | None], after: Sequence[Floats | None], *, tokens: int = 9, own: int = 0
 ) -> Given:
     """Answers about as many rows and anchors; the first `own` anchors are rows as well."""
     keys = [f"anchor {at}" for at in range(len(alone))]
@@ -44,7 +44,7 @@ def scores(given: Given, **options: Any) -> list[float | None]:
 
 def test_an_anchor_is_won_where_its_response_is_likelier_than_by_itself():
     alone = [[-1.0, -2.0], [-4.0], [-5.0], [-0.5]]
-    after: list[Floats | None] = [[-2.5, -4.0, -5.5, -0.25], [-9.0, -9.0, -9.0, -9.0], [0, 0, 0, 0]]
+    after = [[-2.5, -4.0, -5.5, -0.25], [-9.0, -9.0, -9.0, -9.0], [0, 0, 0, 0]]
     assert scores(known(alone, after)) == [0.5, 0.0, 1.0]
 
 
