@@ -22,8 +22,8 @@ class Compression(TextScore):
     range = "above 0; above 1 where zlib's frame outweighs what it saves"
     example = 'load "examples/tasks.jsonl" | score compression | filter compression > 0.3'
 
-    level: int = Field(9, ge=1, le=9)
-    """zlib's effort."""
+    level: int = Field(9, ge=0, le=9)
+    """zlib's effort, from 0, which compresses nothing, to 9."""
     faithful: bool = False
     """Round, and score empty texts, as OpenDataArena's scorer does."""
 

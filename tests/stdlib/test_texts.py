@@ -18,7 +18,7 @@ from selrun.stdlib.score.mtld import Mtld
 from selrun.stdlib.score.refusal import Refusal
 from selrun.stdlib.score.text import TextScore, plain_words
 from selrun.stdlib.score.ttr import Repetition, Ttr
-from selrun.stdlib.score.vocd import SIZES, Vocd, fitted, shares
+from selrun.stdlib.score.vocd import Vocd, fitted, shares
 
 SAT = "The cat sat on the mat; the cat sat."
 LONG = " ".join(f"word{chr(97 + i % 23)} and thing{chr(97 + i * i % 19)}" for i in range(40))
@@ -71,8 +71,9 @@ def test_hdd_is_the_mean_over_all_samples():
 
 
 def test_the_curve_of_vocd_is_found_again():
-    known = [[d / n * (math.sqrt(1 + 2 * n / d) - 1) for n in SIZES] for d in (0.5, 40.0, 3_000.0)]
-    assert fitted(np.array(known)).tolist() == pytest.approx([0.5, 40, 3_000])
+    sizes = (10, 35, 50)
+    known = [[d / n * (math.sqrt(1 + 2 * n / d) - 1) for n in sizes] for d in (0.5, 40.0, 3_000.0)]
+    assert fitted(np.array(known), sizes).tolist() == pytest.approx([0.5, 40, 3_000])
 
 
 def test_vocd_without_drawing_is_near_the_drawn_one():
@@ -81,13 +82,17 @@ def test_vocd_without_drawing_is_near_the_drawn_one():
     assert exact != drawn
 
 
-def test_vocd_has_no_value_where_no_word_comes_twice():
+def test_vocd_has_a_value_where_a_word_comes_twice():
     different = " ".join(chr(97 + i) + chr(97 + j) for i in range(8) for j in range(8))
-    assert scores(Vocd(), different) == [None]
+    assert scores(Vocd(), different, "no " * 50, "no " * 51) == [None, None, pytest.approx(0.0123, rel=0.01)]
+    faithful = scores(Vocd(faithful=True), different, "no " * 50, "no " * 51)
+    assert faithful == [pytest.approx(1e6, rel=0.9), 0, pytest.approx(0.0123, rel=0.01)]
 
 
-def test_the_share_of_types_follows_the_sample_size():
-    assert all(a > b for a, b in zip(shares(LONG.split()), shares(LONG.split())[1:], strict=False))
+def test_the_share_of_types_falls_with_the_sample_size():
+    found = shares(LONG.split(), (10, 20, 30, 40))
+    assert found.tolist() == sorted(found, reverse=True)
+    assert scores(Vocd(largest=60), " ".join(LONG.split()[:60])) == [None]
 
 
 def test_distinct_counts_different_ngrams():
