@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..compiler.facts import Card
+from ..compiler.kinds import IN_WORDS
 from ..compiler.values import ModelKind
 from ..errors import ModelError
 from . import nano
@@ -326,6 +327,8 @@ def load(
     quiet()
     dtype = str(dtype or default_dtype(device)).removeprefix("torch.")
     card = describe(target)
+    if adapter and card.kind != "causal":
+        raise misfit(adapter, f"`{target}` is {IN_WORDS[card.kind]}, and only language models take one here")
     if card.kind == "encoder":
         return load_encoder(target, card, dtype, device)
     if card.kind != "causal":
@@ -410,6 +413,7 @@ def _first_of(names: list[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says first, cut short."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 

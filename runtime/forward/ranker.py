@@ -47,9 +47,9 @@ class Ranker(nn.Module):
 
     def mixed(self, layers: tuple[Tensor, ...]) -> Tensor:
         """The layers added up by their weights; of most layers the weight is zero."""
-        weights = self.gamma * sparsemax(self.mix)
+        weights = sparsemax(self.mix)
         chosen = weights.nonzero()[:, 0].tolist()
-        return torch.stack([weights[at] * layers[at] for at in chosen]).sum(0)
+        return self.gamma * torch.stack([weights[at] * layers[at] for at in chosen]).sum(0)
 
     def scores(self, vectors: Tensor) -> Tensor:
         """`[rows]`, of `[rows, size]` means over tokens."""

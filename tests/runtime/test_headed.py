@@ -316,6 +316,12 @@ def test_scores_of_one_head_share_a_pass_and_are_kept(made: Made, tmp_path: Path
     assert [sweep["rows"] for sweep in again.manifest["sweeps"]] == [0]
 
 
+def test_an_adapter_is_not_left_out_without_a_word(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as raised:
+        load(str(made(saved_classifier, "llama")), adapter=str(tmp_path))
+    assert raised.value.code == "E437"
+
+
 def test_models_that_see_only_distances_have_no_window(made: Made) -> None:
     windows = [describe(str(made(saved_classifier, family))).context for family in ("deberta", "bert")]
     assert [*windows, describe(str(made(saved_encoder_decoder))).context] == [None, 130, None]
