@@ -23,7 +23,7 @@ from ..compiler import core
 from ..compiler.catalogue import Catalogue, catalogue
 from ..compiler.op import Adds, Op, Request, Score, Select
 from ..compiler.values import Count, Data, Expression, Model, Money, Share
-from ..compiler.wants import Template, Tokens
+from ..compiler.wants import Continued, Template, Tokens
 from ..dsl import tree
 from ..dsl.words import VERBS
 
@@ -45,7 +45,7 @@ STAND_INS: Mapping[Any, Any] = {
     Share: Share(fraction=Decimal("0.05")),
     Count: Count(rows=10),
     Model: Model(key="m", label="m"),
-    Data: Data(key="d", label="d"),
+    Data: Data(key="d", label="against"),
     str: "text",
     int: 10,
     float: 0.5,
@@ -283,6 +283,8 @@ def stand_in(annotation: Any) -> Any:
 
 
 def want_words(request: Request) -> str:
+    if isinstance(request.want, Continued):
+        return f"logprobs of the responses of `{request.want.anchors.label}` after each row"
     want = type(request.want).__name__.lower()
     span = getattr(request.want, "span", "")
     shown = " and ".join(request.view.parts)

@@ -29,8 +29,8 @@ AUTHORS_CAP, CAP = 200, 512
 class Nuggets(Score):
     """The share of anchors whose response is likelier after this row than by itself: the golden score.
 
-    An anchor m counts where Σ log p(response of m | row, prompt of m) > Σ log p(response of m | prompt of m) (Li
-    et al., 2023, arXiv 2312.10302, eq. 4). The row and the anchor are written in the paper's prompt.
+    An anchor counts where Σ log p(its response | row, its prompt) > Σ log p(its response | its prompt) (Li et al.,
+    2023, arXiv 2312.10302). Row and anchor are written in the authors' prompt.
 
     `faithful`: as the authors' script reads and sums them. By default, the anchor by itself begins with a start
     token too, a blank line parts the row from the anchor, the softmax has no entry for an added padding token,
