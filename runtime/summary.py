@@ -13,7 +13,7 @@ WENT = {
     "from": "cannot be read",
     "input": "cannot be read",
     "filter": "the condition is not true",
-    "dedup": "the same as another row, or nearly",
+    "dedup": "the same as another row, or too like it",
     "diversify": "not chosen",
     "sample": "not drawn",
     "without": "the other dataset holds them",

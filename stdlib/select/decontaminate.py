@@ -21,7 +21,7 @@ MEETINGS = 4_000_000
 """How many places where a row meets a test row are held at once; any number gives the same result."""
 
 
-class Contamination(Dedup):
+class Decontaminate(Dedup):
     """The rows that do not hold a row of a test set.
 
     A row goes where more than `share` of the words of one test row lie in n-grams that both have: the rule of

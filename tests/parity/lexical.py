@@ -1,12 +1,15 @@
-"""Scores of texts by their words, against OpenDataArena's scorers and the package lexicalrichness."""
+"""Scores and choices by words, against OpenDataArena's scorers, the package lexicalrichness and plain loops."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
+from random import Random
 from typing import Any
 
 import polars as pl
+from selrun.compiler.values import Data
 from selrun.stdlib.score.compression import Compression
 from selrun.stdlib.score.distinct import Distinct
 from selrun.stdlib.score.gram_entropy import GramEntropy
@@ -15,6 +18,8 @@ from selrun.stdlib.score.mtld import Mtld
 from selrun.stdlib.score.text import TextScore
 from selrun.stdlib.score.ttr import Repetition, Ttr
 from selrun.stdlib.score.vocd import Vocd
+from selrun.stdlib.select.decontaminate import Decontaminate
+from selrun.stdlib.select.minhash import Minhash
 
 from .claim import Compared, claim, golden
 
@@ -137,3 +142,59 @@ def of_the_package(ops: dict[str, Any], names: dict[str, str]) -> Compared:
 
 def value(feature: Any) -> float | None:
     return None if isinstance(feature, dict) else feature
+
+
+EDITED = "own re-implementation: all pairs compared"
+OTHER = Data(key="other", label="other.json")
+
+
+class Pool(Written):
+    """Rows with ids, and one other dataset."""
+
+    def __init__(self, texts: list[str], others: list[str]):
+        rows, other = (pl.DataFrame({"id": range(len(some)), "response": some}) for some in (texts, others))
+        self.rows = rows.with_columns(pl.lit("").alias("prompt"))
+        self.other = other.select(pl.all().name.prefix("@"))
+
+    def dataset(self, data: Data) -> pl.DataFrame:
+        return self.other
+
+
+def edited() -> list[str]:
+    """Texts of random words; every third is an earlier one with a few words changed."""
+    draw, texts = Random(0), list[list[str]]()
+    for row in range(300):
+        words = [f"w{draw.randrange(500)}" for _ in range(draw.randint(10, 60))]
+        copied = draw.choice(texts) if row % 3 == 2 else words
+        texts.append([draw.choice(words) if draw.random() < 0.02 else word for word in copied])
+    return [" ".join(words) for words in texts]
+
+
+def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+    words = text.split()
+    return [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
+
+
+@claim("minhash", source=EDITED)
+def minhash() -> Compared:
+    texts = edited()
+    kept: dict[int, set[tuple[str, ...]]] = {}
+    for row, text in enumerate(texts):
+        own = set(ngrams(text, 5))
+        if all(len(own & other) / len(own | other) < 0.8 for other in kept.values()):
+            kept[row] = own
+    return Compared(Minhash().pick(Pool(texts, [])).order.to_list(), list(kept))
+
+
+@claim("decontaminate", source=EDITED)
+def decontaminate() -> Compared:
+    rows, tests = (edited()[part::2] for part in (0, 1))
+    picked = Decontaminate(against=OTHER, of="response").pick(Pool(rows, tests))
+
+    def covered(row: str, test: str) -> float:
+        own, length = set(ngrams(row, 8)), len(test.split())
+        held = (range(at, at + 8) for at, gram in enumerate(ngrams(test, 8)) if gram in own)
+        return len(set(chain.from_iterable(held))) / length
+
+    clean = [i for i, row in enumerate(rows) if max(covered(row, test) for test in tests) <= 0.5]
+    return Compared(picked.order.to_list(), clean)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from selrun.compiler.values import Data
 from selrun.errors import DataError
 from selrun.stdlib.select import decontaminate, grams
-from selrun.stdlib.select.decontaminate import Contamination
+from selrun.stdlib.select.decontaminate import Decontaminate
 
 TESTS = Data(key="tests", label="tests.json")
 QUESTION = "how many apples are left if six of ten apples are eaten today"
@@ -59,7 +59,7 @@ def test_rows_go_where_comparing_all_pairs_says_so(n: int, share: float):
     prompts, tests = made(n)
     tests = [t for t in tests if len(t.split()) >= n]
     expected = plain(prompts, tests, n)
-    picked = Contamination(against=TESTS, n=n, share=share).pick(known(prompts, tests))
+    picked = Decontaminate(against=TESTS, n=n, share=share).pick(known(prompts, tests))
     assert picked.marks["contamination"].to_list() == pytest.approx(expected)
     assert picked.order.to_list() == [row for row, found in enumerate(expected) if found <= share]
 
@@ -73,7 +73,7 @@ def test_a_row_that_goes_names_the_test_row():
         "",
     ]
     tests = ["what is the highest mountain of the whole wide world", QUESTION]
-    picked = Contamination(against=TESTS).pick(known(prompts, tests))
+    picked = Decontaminate(against=TESTS).pick(known(prompts, tests))
     assert picked.order.to_list() == [2, 3, 4]
     assert picked.reasons.to_list() == [
         "100.0% of the words of row t1 of `tests.json` are in 8-grams of this row",
@@ -84,14 +84,14 @@ def test_a_row_that_goes_names_the_test_row():
 
 def test_exactly_the_share_is_kept():
     test = "a b c d e f g h 1 2 3 4 5 6 7 8"
-    picked = Contamination(against=TESTS).pick(known(["a b c d e f g h", "a b c d e f g h 1"], [test]))
+    picked = Decontaminate(against=TESTS).pick(known(["a b c d e f g h", "a b c d e f g h 1"], [test]))
     assert picked.marks["contamination"].to_list() == [0.5, 9 / 16]
     assert picked.order.to_list() == [0]
 
 
 def test_blocks_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch):
     prompts, tests = made(9)
-    op = Contamination(against=TESTS, n=2)
+    op = Decontaminate(against=TESTS, n=2)
     whole = op.pick(known(prompts, tests))
     monkeypatch.setattr(grams, "BLOCK", 7)
     monkeypatch.setattr(decontaminate, "MEETINGS", 20)
@@ -100,23 +100,23 @@ def test_blocks_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch):
 
 def test_short_test_rows_are_warned_about():
     with pytest.warns(UserWarning, match="1 of 2 test rows have fewer than 8 words"):
-        picked = Contamination(against=TESTS).pick(known([QUESTION], ["What is 2 + 2?", QUESTION]))
+        picked = Decontaminate(against=TESTS).pick(known([QUESTION], ["What is 2 + 2?", QUESTION]))
     assert picked.order.to_list() == []
 
 
 def test_a_test_set_in_which_nothing_can_be_found_is_an_error():
     for tests, code in (([], "E547"), (["What is 2 + 2?", None, ""], "E548")):
         with pytest.raises(DataError) as caught:
-            Contamination(against=TESTS).pick(known([QUESTION], tests))
+            Decontaminate(against=TESTS).pick(known([QUESTION], tests))
         assert caught.value.code == code
 
 
 def test_no_rows_are_decontaminated_too():
-    picked = Contamination(against=TESTS).pick(known([], [QUESTION]))
+    picked = Decontaminate(against=TESTS).pick(known([], [QUESTION]))
     assert (picked.order.to_list(), picked.reasons.to_list()) == ([], [])
 
 
 @pytest.mark.parametrize("field", [{"n": 0}, {"share": 1}, {"share": -0.1}])
 def test_parameters_out_of_range_are_refused(field: dict):
     with pytest.raises(ValidationError):
-        Contamination.model_validate({"against": TESTS, **field})
+        Decontaminate.model_validate({"against": TESTS, **field})
