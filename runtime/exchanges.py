@@ -33,12 +33,11 @@ def each(frame: pl.DataFrame) -> Exchanges:
     if frame["@history"].null_count() == frame.height:
         alone = frame.with_columns(pl.lit(None, pl.String).alias("@system"))
         return Exchanges(answered(alone), pl.arange(frame.height, dtype=pl.UInt32, eager=True))
-    others = [name for name in frame.columns if name not in SHOWN]
     taken = [(at, turn) for at, row in enumerate(frame.select(SHOWN).rows()) for turn in turns_of(row)]
     row = pl.Series("row", [at for at, _ in taken], dtype=pl.UInt32)
     schema = {name: frame.schema[name] for name in SHOWN}
     turns = pl.DataFrame([turn for _, turn in taken], schema=schema, orient="row")
-    return Exchanges(answered(turns.hstack(frame.select(others)[row])), row)
+    return Exchanges(answered(turns.hstack(frame[row].drop(SHOWN))), row)
 
 
 def turns_of(row: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -50,14 +49,18 @@ def turns_of(row: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def answered(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.when(pl.col("@prompt").is_not_null()).then(pl.col("@response").fill_null("")))
+    return frame.with_columns(
+        pl.when(pl.col("@prompt").is_not_null()).then(pl.col("@response").fill_null(""))
+    )
 
 
 def gathered(answers: pl.Series, row: pl.Series, problems: list[str | None], rows: int) -> pl.Series:
     """The lists of a row's exchanges one after another; null where one of them has a problem."""
     found = pl.DataFrame({"row": row, "answer": answers, "problem": pl.Series(problems, dtype=pl.String)})
     whole = found.group_by("row", maintain_order=True).agg(
-        pl.when(pl.col("problem").is_null().all()).then(pl.col("answer").explode(empty_as_null=False).implode())
+        pl.when(pl.col("problem").is_null().all()).then(
+            pl.col("answer").explode(empty_as_null=False).implode()
+        )
     )
     every = pl.DataFrame({"row": pl.arange(rows, dtype=pl.UInt32, eager=True)})
     return every.join(whole, on="row", how="left", maintain_order="left")["answer"]

@@ -131,7 +131,9 @@ class SweepWorker:
 
     def answers(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         """What the model says of the rows in a view."""
-        return self.turn_by_turn(frame, view, wants) if view.turns == "each" else self.read(frame, view, wants)
+        return (
+            self.turn_by_turn(frame, view, wants) if view.turns == "each" else self.read(frame, view, wants)
+        )
 
     def turn_by_turn(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         """What it says of every exchange by itself, those of a row together."""

@@ -65,4 +65,3 @@ class Deita(Score):
             both = [of_answered_turns(ratings, known.column("response")) for ratings in both]
         products = pl.DataFrame(dict(zip("cq", both, strict=True))).select(pl.col("c") * pl.col("q"))["c"]
         return finite(total(products))
-
