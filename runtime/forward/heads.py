@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..tokens import Sequences
 
 
+CHUNK_TOKENS = 4096
+"""Tokens of the pieces of long rows that are read at once."""
+
+
 @dataclass
 class Classifier:
     """A model with a classification or regression head that turns packs into logits."""
@@ -107,6 +111,11 @@ class AskedClassifier:
         marks = [self.sequences.response[starts[row] : starts[row + 1]] for row in pack.rows]
         return [np.maximum.accumulate(mark).astype(np.int64) for mark in marks]
 
+    def piecewise(self, pieces: Sequence[np.ndarray], most: int) -> Tensor:
+        """`[pieces, labels]`, at most so many pieces at once: a row may be a book."""
+        parts = (laid(pieces[at : at + most]) for at in range(0, len(pieces), most))
+        return torch.cat([self.classifier.logits(part).float() for part in parts])
+
     def over_chunks(self, pack: Pack, size: int) -> Tensor:
         """The mean over the chunks of each row, weighted by their tokens."""
         pieces = [pack.ids[part][at : at + size] for part in pack.slots for at in range(0, len(part), size)]
@@ -115,7 +124,7 @@ class AskedClassifier:
             [len(piece) for piece in pieces], dtype=torch.float32, device=self.classifier.device
         )
         at = torch.tensor(owners, device=weights.device)
-        found = self.classifier.logits(laid(pieces)).float() * weights[:, None]
+        found = self.piecewise(pieces, max(CHUNK_TOKENS // size, 1)) * weights[:, None]
         sums = found.new_zeros(len(pack.slots), found.shape[1]).index_add(0, at, found)
         return sums / weights.new_zeros(len(pack.slots)).index_add(0, at, weights)[:, None]
 

@@ -12,6 +12,7 @@ import torch
 from headed_models import CLASSIFIERS, saved_classifier, saved_encoder_decoder, saved_ranker, without
 from safetensors.torch import load_file, save_file
 from selrun.errors import ModelError, RecipeError
+from selrun.runtime.forward import heads, prepared_engine
 from selrun.runtime.models import describe, load
 from selrun.runtime.run import execute
 from selrun.runtime.settings import Settings
@@ -196,7 +197,9 @@ def test_labels_are_named_or_counted(made: Made, scored: Any, family: str) -> No
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
-def test_a_long_text_is_read_in_chunks(made: Made, scored: Any, family: str) -> None:
+def test_a_long_text_is_read_in_chunks(
+    made: Made, scored: Any, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = made(saved_classifier, family)
     network = plain(model)
     ids = tokens(model, f"{question(ROWS[4])}\n{ROWS[4]['output']}")["input_ids"][0]
@@ -204,6 +207,9 @@ def test_a_long_text_is_read_in_chunks(made: Made, scored: Any, family: str) -> 
     parts = [answered(network, {"input_ids": part[None]})[0] * len(part) for part in ids.split(50)]
     found = scored("score classifier using m as found with chunk = 50", model)
     assert found[4] == pytest.approx(sum(parts) / len(ids), abs=1e-5)
+    monkeypatch.setattr(heads, "CHUNK_TOKENS", 60)
+    one_by_one = scored("score classifier(0) using m as found with chunk = 50", model)
+    assert one_by_one == pytest.approx(found, abs=1e-5)
 
 
 # Encoder-decoders and rankers
@@ -320,6 +326,12 @@ def test_an_adapter_is_not_left_out_without_a_word(made: Made, tmp_path: Path) -
     with pytest.raises(ModelError) as raised:
         load(str(made(saved_classifier, "llama")), adapter=str(tmp_path))
     assert raised.value.code == "E437"
+
+
+def test_what_can_be_packed_is(made: Made) -> None:
+    models = [made(saved_classifier, family) for family in ("llama", "gpt2", "bert")] + [made(saved_ranker)]
+    engines = [str(prepared_engine(load(str(model)))).split()[0] for model in models]
+    assert engines == ["packed", "packed", "padded", "packed"]
 
 
 def test_models_that_see_only_distances_have_no_window(made: Made) -> None:
