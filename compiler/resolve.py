@@ -203,7 +203,9 @@ class Resolver:
         self.calls.append(method.name.text)
         self.bodies += 1
         try:
-            self.chain(method.body, inside, self.input(Flow(None, Schema())))
+            flow = self.input(Flow(None, Schema()))
+            # Whoever calls it may pipe in columns that the recipe's input lacks.
+            self.chain(method.body, inside, replace(flow, schema=replace(flow.schema, open=True)))
         finally:
             self.bodies -= 1
             self.calls.pop()

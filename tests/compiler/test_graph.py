@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from selrun.compiler.check import builtin_facts, check
 from selrun.compiler.core import Load, Pretrained
-from selrun.compiler.facts import CardOf
+from selrun.compiler.facts import CardOf, Columns, SchemaOf
 from selrun.compiler.graph import Graph
 from selrun.compiler.lower import lower
+from selrun.compiler.schema import Column
 
 
 def graph_of(*texts: str) -> Graph:
@@ -158,3 +161,10 @@ def test_the_body_of_a_method_with_a_model_is_checked_where_it_is_defined():
     text = "method best(m: model) = score idf using m\nsample 5"
     found = check([("recipe.sel", text)], builtin_facts())
     assert [d.code for d in found.errors] == ["E202"]
+
+
+def test_a_method_may_read_a_column_that_only_its_caller_adds():
+    text = "method seen() = filter taken\nderive taken = len(response) > 5 | seen()"
+    columns = Columns((Column("response", "text", "file"),))
+    facts = replace(builtin_facts(), data="rows.jsonl", answers={SchemaOf("rows.jsonl", None, None): columns})
+    assert check([("recipe.sel", text)], facts).errors == ()
