@@ -21,7 +21,7 @@ from selrun.errors import DataError
 from selrun.runtime.nano import nano_model
 from selrun.stdlib.score.ask_llm import ASKED, AskLlm
 from selrun.stdlib.score.hes import Hes
-from selrun.stdlib.score.ifd import Ifd
+from selrun.stdlib.score.ifd import CHATML, Ifd
 from selrun.stdlib.score.least_confidence import LeastConfidence
 from selrun.stdlib.score.margin import Margin
 from selrun.stdlib.score.miwv import Miwv, nearest_others
@@ -276,6 +276,24 @@ def test_the_most_similar_other_row_needs_two_rows(tmp_path: Any):
 def test_what_contradicts_itself_is_refused(make: Any, reason: str):
     with pytest.raises(ValidationError, match=reason):
         make()
+
+
+def test_the_faithful_form_of_oda_cuts_both_passes_to_the_same_tokens(tmp_path: Any):
+    row, window = {**ROWS[0], "output": "Oslo, Bergen and Trondheim are cities."}, 84
+    step = f"score ifd(oda) using nano with faithful = true, max_tokens = {window}"
+    found = scored(step, [row], tmp_path)["ifd"][0]
+    before = ids(CHATML.without_input.replace("{instruction}", row["instruction"]))
+    kept = ids(row["output"])[: window - len(before)]
+    assert 0 < len(kept) < len(ids(row["output"]))
+    given, alone = (mean_of_last([*told, *kept], len(kept)) for told in (before, [START]))
+    assert found == pytest.approx(math.exp(given - alone), rel=1e-5)
+
+
+def mean_of_last(tokens: list[int], count: int) -> float:
+    """The mean loss of the last tokens of a text."""
+    with torch.no_grad():
+        logs = torch.log_softmax(network()(torch.tensor([tokens])).logits[0].double(), -1)
+    return float(-logs[range(-count - 1, -1), tokens[-count:]].mean())
 
 
 def test_faithful_forms_read_rows_as_the_published_scripts_do():
