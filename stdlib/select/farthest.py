@@ -76,15 +76,16 @@ class Rough:
         """Adds points to the chosen ones."""
         import numpy as np
 
+        every = np.arange(len(self.vectors))
         towards, lengths = (-2 * self.shifted[centres]).T.copy(), self.squares[centres]
         for rows in self._within_reach(centres) if centres else ():
             squared = self.shifted[rows] @ towards
             squared += lengths
-            closest = squared.argmin(axis=1)
-            distance = squared[np.arange(len(squared)), closest] + self.squares[rows]
-            closer = distance < self.nearest[rows]
-            self.owner[rows] = np.where(closer, closest + len(self.order), self.owner[rows])
-            self.nearest[rows] = np.where(closer, distance, self.nearest[rows])
+            distance = squared.min(axis=1) + self.squares[rows]
+            closer = np.flatnonzero(distance < self.nearest[rows])
+            points = every[rows][closer]
+            self.nearest[points] = distance[closer]
+            self.owner[points] = squared[closer].argmin(axis=1) + len(self.order)
         self.order += centres
         self.nearest[centres] = -np.inf
 
