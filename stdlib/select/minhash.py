@@ -24,6 +24,9 @@ FOUND = 0.98
 AT_ONCE = 1 << 17
 """Shingles hashed at once, few enough for the processor's cache; any number gives the same result."""
 
+FEW = 8
+"""So many texts are compared exactly without a look at their signatures."""
+
 
 class Minhash(Dedup):
     """Of rows that are nearly alike only the first; with `by`, only the best.
@@ -197,14 +200,32 @@ def signed(shingles: Ragged, layout: Bands) -> Signatures:
         if not len(texts):
             continue
         first, last = shingles.starts[texts[0]], shingles.starts[texts[-1] + 1]
-        numbers, starts = shingles.numbers[first:last], shingles.starts[texts] - first
-        products = np.empty_like(numbers)
-        for at, multiplier in enumerate(multipliers):
-            least = np.minimum.reduceat(np.multiply(numbers, multiplier, out=products), starts)
-            band = at // layout.width
-            keys[band, texts] = mixed(keys[band, texts] + least + np.uint64(1))
-            sketches[texts, at] = least
+        starts = shingles.starts[texts] - first
+        least = minima(shingles.numbers[first:last], starts, multipliers)
+        keys[:, texts] = folded(least.reshape(layout.bands, layout.width, -1))
+        sketches[texts] = least.T
     return Signatures(keys, sketches)
+
+
+def folded(numbers: np.ndarray) -> np.ndarray:
+    """`[bands, texts]`: one number, above 0 but for a chance of 2⁻⁶⁴, for each band's `[bands, width, texts]`."""
+    import numpy as np
+
+    keys = np.ones((numbers.shape[0], numbers.shape[2]), dtype=np.uint64)
+    for at in range(numbers.shape[1]):
+        keys = mixed(keys) + numbers[:, at]
+    return mixed(keys)
+
+
+def minima(numbers: np.ndarray, starts: np.ndarray, multipliers: np.ndarray) -> np.ndarray:
+    """`[multipliers, texts]`: the least product of each text's numbers with each multiplier."""
+    import numpy as np
+
+    found = np.empty((len(multipliers), len(starts)), dtype=np.uint32)
+    products = np.empty_like(numbers)
+    for multiplier, least in zip(multipliers, found, strict=True):
+        np.minimum.reduceat(np.multiply(numbers, multiplier, out=products), starts, out=least)
+    return found
 
 
 def pieces(shingles: Ragged) -> list[np.ndarray]:
@@ -227,8 +248,9 @@ def near_copies(shingles: Ragged, signatures: Signatures, order: np.ndarray, thr
         keys = signatures.keys[own, text].tolist()
         buckets = [staying[band][key] for band, key in zip(own, keys, strict=True)]
         rivals = np.array(sorted(set().union(*buckets)), dtype=np.int64)
-        agree = (signatures.sketches[rivals] == signatures.sketches[text]).mean(axis=1)
-        rivals = rivals[agree >= floor]
+        if len(rivals) > FEW:
+            agree = (signatures.sketches[rivals] == signatures.sketches[text]).mean(axis=1)
+            rivals = rivals[agree >= floor]
         found.compared += len(rivals)
         best, alike = most_alike(shingles, text, rivals)
         if alike >= threshold:
