@@ -147,12 +147,15 @@ def _exactly(vectors: np.ndarray, chosen: Sequence[int], more: int) -> Covered:
     far."""
     import numpy as np
 
-    order, every = list(chosen), np.arange(len(vectors))
-    nearest = _nearest(vectors, every, order)
+    order = list(chosen)
+    nearest = _nearest(vectors, np.arange(len(vectors)), order)
     nearest[order] = NEVER
+    wide = vectors.astype(np.float64)
+    squares = np.einsum("ij,ij->i", wide, wide)
     while more > 0 and nearest.max() > 0:
         order.append(int(nearest.argmax()))
-        np.minimum(nearest, _nearest(vectors, every, order[-1:]), out=nearest)
+        away = _roots(squares + squares[order[-1]], wide @ wide[order[-1]])
+        np.minimum(nearest, away, out=nearest)
         nearest[order[-1]], more = NEVER, more - 1
     order += np.flatnonzero(nearest > NEVER)[:more].tolist()
     nearest[order] = 0
@@ -170,12 +173,18 @@ def _nearest(vectors: np.ndarray, points: np.ndarray, centres: Sequence[int]) ->
 
 
 def distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Euclidean distances of float64 points, `[left, right]`: the root of a float32 number, as in scikit-learn."""
+    """Euclidean distances of float64 points, `[left, right]`."""
     import numpy as np
 
     squares = [np.einsum("ij,ij->i", each, each) for each in (left, right)]
-    sums = squares[0][:, None] + squares[1][None, :]
-    squared = sums - 2 * (left @ right.T)
+    return _roots(squares[0][:, None] + squares[1][None, :], left @ right.T)
+
+
+def _roots(sums: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Distances from sums of squared lengths and dot products: roots of float32 numbers, as in scikit-learn."""
+    import numpy as np
+
+    squared = sums - 2 * products
     # Equal points come out as rounding noise, and noise must not decide which of them is farther.
     squared[squared < 1e-13 * sums] = 0
     return np.sqrt(squared.astype(np.float32))
