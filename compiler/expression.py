@@ -199,7 +199,14 @@ def _contains(where: tree.Expr, what: tree.Expr) -> pl.Expr:
 def _count(where: tree.Expr, what: tree.Expr | None = None) -> pl.Expr:
     if what is None:
         return _length(where)
-    return to_polars(where).str.count_matches(str(literal(what)), literal=True)
+    return _counted(to_polars(where).str.count_matches(str(literal(what)), literal=True))
+
+
+def _counted(count: pl.Expr) -> pl.Expr:
+    """A count from which more may be taken than it is."""
+    import polars as pl
+
+    return count.cast(pl.Int64)
 
 
 def _standard(value: tree.Expr) -> pl.Expr:
@@ -232,8 +239,8 @@ def _horizontal(name: str, values: Sequence[tree.Expr]) -> pl.Expr:
 
 _CALLS: Mapping[str, Callable[..., pl.Expr]] = {
     "len": _length,
-    "chars": lambda x: to_polars(x).str.len_chars(),
-    "words": lambda x: to_polars(x).str.count_matches(r"\S+"),
+    "chars": lambda x: _counted(to_polars(x).str.len_chars()),
+    "words": lambda x: _counted(to_polars(x).str.count_matches(r"\S+")),
     "lower": lambda x: to_polars(x).str.to_lowercase(),
     "contains": _contains,
     "matches": lambda x, pattern: to_polars(x).str.contains(str(literal(pattern))),

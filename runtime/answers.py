@@ -50,13 +50,20 @@ class KnownAnswers:
 
 def evaluated(rows: pl.DataFrame, expression: Expression) -> pl.Series:
     """The expression's value for every row. NaN is no number: it counts as null going in and coming out."""
-    names = [physical(name) for name in expression.columns]
-    floats = [name for name in names if rows.schema[name].is_float()]
-    known = rows.with_columns(pl.col(floats).fill_nan(None)) if floats else rows
+    known = rows.with_columns(_number(rows[physical(name)]) for name in expression.columns)
     values = known.select(to_polars(expression.tree).alias("value"))["value"]
     if len(values) != rows.height:
         values = values.new_from_index(0, rows.height)
     return values.fill_nan(None) if values.dtype.is_float() else values
+
+
+def _number(column: pl.Series) -> pl.Series:
+    """The column as arithmetic expects it: no NaN, and counts that may fall below 0."""
+    if column.dtype.is_float():
+        return column.fill_nan(None)
+    if column.dtype == pl.UInt64:
+        return column.cast(pl.Float64)
+    return column.cast(pl.Int64) if column.dtype.is_integer() else column
 
 
 def seed_of(op: Op) -> int:
