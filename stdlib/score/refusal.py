@@ -1,4 +1,4 @@
-"""Phrases by which an assistant declines, or speaks of itself."""
+"""Phrases by which an assistant declines, speaks of itself or offers more help."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ PHRASES = (
     "my knowledge cutoff",
     "my knowledge cut-off",
     "my last knowledge update",
-    "my training data only",
     "i do not have access to real-time",
     "i don't have access to real-time",
     "i do not have personal opinions",
@@ -168,7 +167,7 @@ WIZARDLM = (
 
 
 class Refusal(TextScore):
-    """The number of phrases in the response by which assistants decline or speak of themselves.
+    """The number of phrases by which assistants decline, speak of themselves or offer more help.
 
     `filter refusal == 0` keeps the other rows. Each phrase counts once, in upper or lower case and with straight
     or curly apostrophes.
