@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 NAME = "selrun_packed"
+LONG_PARENT = 100
+"""Copying a shorter parent for each segment is quicker than attending in two parts."""
 
 
 class UnknownAttention(Exception):
@@ -32,6 +34,8 @@ class Side:
 class Behind:
     """Segments of about one length behind one parent; the shorter ones are filled up on the right."""
 
+    parent: int
+    """Where the parent begins."""
     before: int
     """Tokens of the parent that each of them sees."""
     length: int
@@ -131,8 +135,10 @@ def attend(
         return _variable(layout, query[0], key[0], value[0], scaling, sliding_window)[None], None
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
     for group in layout.groups:
-        attend_group = _side if isinstance(group, Side) else _behind
-        attend_group(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
+        if isinstance(group, Side):
+            _side(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
+        else:
+            _behind(group, query[0], key[0], value[0], out, scaling, sliding_window)
     return out[None], None
 
 
@@ -151,9 +157,20 @@ def _side(
 
 
 def _behind(
-    group: Behind, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+    group: Behind, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
     scaling: float | None, window: int | None,
 ) -> None:  # fmt: skip
+    if _joins(group, query, value, window):
+        flat = _joined(group, query, key, value, scaling)
+    else:
+        flat = _gathered(group, query, key, value, scaling, window)
+    out[group.target] = flat if group.kept is None else flat[group.kept]
+
+
+def _gathered(
+    group: Behind, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
+) -> Tensor:
+    """`[count * length, heads, size]`, the parent's keys copied for every segment."""
     q = _split(query.index_select(1, group.asking), group.count)
     k, v = (_split(states.index_select(1, group.seen), group.count) for states in (key, value))
     # Filled up on the right, where a causal mask lets nobody look.
@@ -161,12 +178,47 @@ def _behind(
     seen = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
     )
-    flat = seen.transpose(1, 2).flatten(0, 1)
-    out[group.target] = flat if group.kept is None else flat[group.kept]
+    return seen.transpose(1, 2).flatten(0, 1)
+
+
+def _joins(group: Behind, query: Tensor, value: Tensor, window: int | None) -> bool:
+    """Whether attention in two parts is to be had, and the quicker way."""
+    return (
+        group.before >= LONG_PARENT
+        and group.count > 1
+        and (window is None or window >= group.before + group.length)
+        and query.device.type == "cpu"
+        and query.dtype == torch.float32
+        and query.shape[-1] == value.shape[-1]
+        and hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
+    )
+
+
+def _joined(group: Behind, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """The same, from attention over the parent for all segments at once and over each segment by itself.
+
+    Each part comes with the logarithm of what its weights add up to, and by that the two are weighed.
+    """
+    attended = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    times = query.shape[0] // key.shape[0]
+    parent = slice(group.parent, group.parent + group.before)
+    asking = query.index_select(1, group.asking)
+    above, above_weight = attended(
+        asking[None], *(_repeated(states[:, parent], times)[None] for states in (key, value)), scale=scaling
+    )
+    own = (_split(_repeated(s.index_select(1, group.asking), times), group.count) for s in (key, value))
+    beside, beside_weight = attended(_split(asking, group.count), *own, 0.0, True, scale=scaling)
+    share = torch.sigmoid(_split(above_weight[0], group.count) - beside_weight)  # [count, heads, length]
+    return torch.lerp(beside, _split(above[0], group.count), share[..., None]).transpose(1, 2).flatten(0, 1)
+
+
+def _repeated(states: Tensor, times: int) -> Tensor:
+    """Each head so often."""
+    return states if times == 1 else states.repeat_interleave(times, 0)
 
 
 def _split(states: Tensor, count: int) -> Tensor:
-    """`[heads, count * length, size]` as `[count, heads, length, size]`."""
+    """`[heads, count * length, …]` as `[count, heads, length, …]`."""
     return states.unflatten(1, (count, -1)).transpose(0, 1)
 
 

@@ -47,7 +47,7 @@ def group(segments: list[Segment], device: str) -> Side | Behind:
     moved = (torch.from_numpy(part).to(device) for part in (asking, seen, asking[real]))
     kept = None if real.all() else torch.from_numpy(np.flatnonzero(real)).to(device)
     asking, seen, target = moved
-    return Behind(first.before, int(lengths.max()), count, asking, seen, kept, target)
+    return Behind(first.parent, first.before, int(lengths.max()), count, asking, seen, kept, target)
 
 
 def variable(segments: Sequence[Segment], device: str) -> Variable:

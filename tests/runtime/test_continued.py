@@ -17,6 +17,8 @@ from selrun.compiler.values import Data
 from selrun.compiler.wants import Continued, Template, View
 from selrun.errors import ModelError
 from selrun.runtime import sweeping
+from selrun.runtime.forward import attention
+from selrun.runtime.forward.attention import LONG_PARENT
 from selrun.runtime.forward.body import prepared
 from selrun.runtime.forward.continued import Anchor, Anchors, anchors_of, continued, too_long
 from selrun.runtime.models import LoadedModel
@@ -43,7 +45,7 @@ def some_anchors(*sizes: int) -> Anchors:
     return Anchors(len(sizes), tuple(sorted(found, key=lambda anchor: -anchor.fed)))
 
 
-ANCHORS = some_anchors(9, 17, 0, 1, 16, 30)
+ANCHORS = some_anchors(9, 17, 0, 1, 17, 16, 19, 30)
 
 
 def one_by_one(network: Any, sequences: Sequences, anchors: Anchors, padded: bool) -> list[list[float]]:
@@ -86,6 +88,22 @@ def test_every_sum_is_that_of_the_pair_read_alone(family: str) -> None:
         assert_near(answers(model, sequences, token_budget=budget), expected)
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral"])
+def test_anchors_behind_a_long_row_are_as_exact(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, sequences = loaded(family), rows((LONG_PARENT + 30, LONG_PARENT))
+    joined: list[attention.Behind] = []
+    own = attention._joined
+
+    def counting(group: attention.Behind, *given: Any) -> torch.Tensor:
+        joined.append(group)
+        return own(group, *given)
+
+    monkeypatch.setattr(attention, "_joined", counting)
+    expected = one_by_one(copy.deepcopy(model.model), sequences, ANCHORS, False)
+    assert_near(answers(model, sequences), expected)
+    assert bool(joined) == (family != "mistral")  # whose window ends before the parent does
+
+
 def test_a_padding_token_takes_part_in_the_softmax() -> None:
     model, sequences = loaded("llama"), rows((12, 5))
     expected = one_by_one(copy.deepcopy(model.model), sequences, ANCHORS, True)
@@ -95,7 +113,7 @@ def test_a_padding_token_takes_part_in_the_softmax() -> None:
 def test_a_row_is_laid_once_for_all_anchors() -> None:
     model, sequences = loaded("llama"), rows((40, 7))
     block = continued(model, sequences, np.arange(2), WANT, ANCHORS)
-    assert block.tokens == 47 + 2 * ANCHORS.tokens == 47 + 2 * (8 + 16 + 0 + 15 + 29)
+    assert block.tokens == 47 + 2 * ANCHORS.tokens == 47 + 2 * (8 + 16 + 0 + 16 + 15 + 18 + 29)
 
 
 def test_where_memory_runs_out_the_packs_are_halved() -> None:
