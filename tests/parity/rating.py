@@ -18,9 +18,14 @@ SCORER = "golden/deita_scorer.json"
 def column(step: str, rows: list[dict[str, Any]], **models: str) -> list[float | None]:
     """What `score STEP` gives the rows."""
     targets = {name: str(beside(f"models/{model}")) for name, model in models.items()}
-    with TemporaryDirectory() as store:
-        run = selrun.run(f"score {step} as value", rows, models=targets, store=store, device="cpu")
+    run = selrun.run(f"score {step} as value", rows, models=targets, store=store().name, device="cpu")
     return run.rows["value"].to_list()
+
+
+@cache
+def store() -> TemporaryDirectory[str]:
+    """One for all claims, for they read the same passes."""
+    return TemporaryDirectory()
 
 
 @cache
