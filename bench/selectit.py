@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import statistics
 from dataclasses import dataclass
-from typing import Any
 
 import loops
 import numpy as np
@@ -98,7 +97,7 @@ def looped(model: LoadedModel, rows: list[loops.Row], prompts: int) -> list[floa
     return [sentence(model, row, prompts, digits) for row in rows]
 
 
-def sentence(model: LoadedModel, row: dict[str, Any], prompts: int, digits: list[int]) -> float:
+def sentence(model: LoadedModel, row: loops.Row, prompts: int, digits: list[int]) -> float:
     asked = "\n".join(filter(None, (row["instruction"], row.get("input"))))
     rated = []
     for rating in RATINGS[:prompts]:

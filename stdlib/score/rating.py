@@ -44,13 +44,13 @@ RATING_TEMPLATES = tuple(
     for number, line in enumerate(RATINGS, 1)
 )
 COMPLEXITY = asking(
-    "deita_complexity",
+    "complexity of deita",
     "You are a helpful assistant. Please identify the complexity score of the following user query. \n"
     "##Query: {prompt}  \n##Complexity: ",
 )
 """Source: hkust-nlp/deita, with the blanks that its scorers were trained with."""
 QUALITY = asking(
-    "deita_quality",
+    "quality of deita",
     "You are a helpful assistant. Please identify the quality score of the Response corresponding to the "
     "Question. \n #Question#:\n{prompt}\n#Response#:\n{response} \n##Quality: ",
 )
