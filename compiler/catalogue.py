@@ -27,8 +27,8 @@ ABSTRACT = frozenset(v for v in vars(contract).values() if isinstance(v, type) a
 class Catalogue:
     """Operations by verb and noun, and the methods written in the language.
 
-    A module of the standard library is imported when a word is asked for that its text holds between quotes,
-    as the verb and the noun of an operation are: a check needs few of them.
+    A module of the standard library is imported when a noun is asked for that its text assigns, as the class of an
+    operation does: a check needs few of them.
     """
 
     def __init__(self, unread: Mapping[str, Path], methods: Mapping[str, str]):
@@ -40,11 +40,11 @@ class Catalogue:
     @property
     def ops(self) -> dict[tuple[str, str], type[Op]]:
         """All operations, by verb and noun."""
-        self.read("")
+        self.read()
         return self.known
 
     def find(self, verb: str, noun: str) -> type[Op] | None:
-        self.read(f'"{noun or verb}"')
+        self.read(*([f'noun = "{noun}"'] if noun else ['noun = ""', f'verb = "{verb}"']))
         return self.known.get((verb, noun))
 
     def nouns(self, verb: str) -> list[str]:
@@ -55,9 +55,9 @@ class Catalogue:
         """The verbs that take a noun of that name."""
         return sorted(v for v, n in self.ops if n == noun)
 
-    def read(self, words: str) -> None:
-        """Imports the modules whose text holds the words."""
-        for name in [name for name, text in self.unread.items() if words in text]:
+    def read(self, *words: str) -> None:
+        """Imports the modules whose text holds all the words."""
+        for name in [name for name, text in self.unread.items() if all(word in text for word in words)]:
             del self.unread[name]
             for found in operations(importlib.import_module(name)):
                 if named(found):

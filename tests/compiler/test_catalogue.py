@@ -29,7 +29,7 @@ def fresh() -> Catalogue:
 def test_every_operation_is_found_by_its_words_alone(name: tuple[str, str], fresh: Catalogue):
     unread = len(fresh.unread)
     assert fresh.find(*name) is catalogue().ops[name]
-    assert len(fresh.unread) >= unread - 1
+    assert len(fresh.unread) >= unread - max(1, len(catalogue().verbs(name[1])))
 
 
 def test_a_check_imports_the_operations_it_meets():
