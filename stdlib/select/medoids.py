@@ -82,8 +82,10 @@ def _reasons(order: pl.Series, vector: np.ndarray) -> pl.Series:
     import polars as pl
 
     taken = pl.col("row").is_in(order.implode())
-    why = pl.when(pl.col("vector")).then(pl.lit("another row is nearer to its centre")).otherwise(
-        pl.lit("no vector")
+    why = (
+        pl.when(pl.col("vector"))
+        .then(pl.lit("another row is nearer to its centre"))
+        .otherwise(pl.lit("no vector"))
     )
     rows = pl.DataFrame({"vector": vector}).with_row_index("row")
     return rows.select(pl.when(~taken).then(why).alias("reason"))["reason"]
