@@ -98,8 +98,9 @@ def blend_search(
         warnings.simplefilter("ignore")
         try:
             import optuna
-            from flaml import tune
+            from flaml.tune.sample import lograndint
             from flaml.tune.searcher.blendsearch import BlendSearch
+            from flaml.tune.tune import run
         except ImportError as error:
             raise DataError(
                 "E580",
@@ -109,9 +110,9 @@ def blend_search(
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("flaml.tune").setLevel(logging.ERROR)
         low, high = between
-        space, start = {name: tune.lograndint(low, high + 1)}, {name: low}
+        space, start = {name: lograndint(low, high + 1)}, {name: low}
         chooser = BlendSearch("measure", "min", space, start, seed=SEED + seed)
-        tune.run(
+        run(
             lambda config: {"measure": measure(int(config[name]))},
             config=space,
             metric="measure",

@@ -6,16 +6,18 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..compiler.aliases import builtin_aliases
 from ..compiler.check import Checked, check
 from ..compiler.facts import Answer, CardOf, Columns, Facts, Question, SchemaOf, TextOf, Unavailable
-from ..compiler.schema import Column
+from ..compiler.schema import Column, Kind
 from ..errors import DataError, SelrunError
 from .settings import Settings
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from .rows import Rows
 
 ROUNDS = 20
@@ -90,10 +92,15 @@ class World:
 
 def columns_of(rows: Rows) -> Columns:
     """A dataset's own columns, as a recipe sees them."""
+    found = tuple(Column(name, kind_in(rows.frame[name]), "file") for name in rows.layout.columns)
+    return Columns(found, rows.frame.height)
+
+
+def kind_in(values: pl.Series) -> Kind:
+    """What a column holds; one without any value may stand for all kinds."""
     from .rows import kind_of
 
-    found = tuple(Column(name, kind_of(rows.frame.schema[name]), "file") for name in rows.layout.columns)  # type: ignore[arg-type]
-    return Columns(found, rows.frame.height)
+    return "any" if values.null_count() == len(values) else cast("Kind", kind_of(values.dtype))
 
 
 def read_text(path: Path) -> str:

@@ -48,7 +48,7 @@ def test_an_empty_range_is_refused():
 
 
 def test_without_flaml_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, store: Path):
-    monkeypatch.setitem(sys.modules, "flaml", None)
+    monkeypatch.setitem(sys.modules, "flaml.tune.sample", None)
     with pytest.raises(DataError, match="FLAML") as found:
         selrun.search(RECIPE, ROWS, over="keep", between=(2, 8), store=store)
     assert found.value.code == "E580"
