@@ -9,7 +9,7 @@ from ...compiler.templates import ALPACA
 from ...compiler.values import Data, Model
 from ...compiler.wants import Template
 from ...errors import DataError
-from ..score.loss import logprobs_of, mean_loss
+from ..score.predictions import logprobs_of, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl

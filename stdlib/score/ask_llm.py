@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
-from .loss import ODA_WINDOW, answered, finite
+from .predictions import ODA_WINDOW, answered, finite
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from .deita_complexity import MOST, scorer_view
-from .loss import finite
+from .predictions import finite
 from .rating import COMPLEXITY, QUALITY, SIX, expected_ratings, of_answered_turns, total
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Template, View
-from .loss import finite
+from .predictions import finite
 from .rating import COMPLEXITY, SIX, expected_ratings, total
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from .deita_complexity import MOST, scorer_view
-from .loss import finite
+from .predictions import finite
 from .rating import QUALITY, SIX, expected_ratings, of_answered_turns, total
 
 if TYPE_CHECKING:

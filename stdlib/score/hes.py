@@ -11,7 +11,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
 from ...compiler.wants import Entropies, Template, Tokens, View
-from .loss import finite
+from .predictions import finite
 
 if TYPE_CHECKING:
     import polars as pl

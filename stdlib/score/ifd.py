@@ -9,7 +9,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA, BARE
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, Tokens, View
-from .loss import finite, mean_loss
+from .predictions import finite, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...compiler.op import Answers, Request, Score
-from ...compiler.templates import ALPACA
-from ...compiler.values import Model
-from ...compiler.wants import Template, TopTwo
-from .loss import finite, view_of
+from ...compiler.op import Answers, Request
+from ...compiler.wants import TopTwo
+from .predictions import OfPart, finite
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class LeastConfidence(Score):
+class LeastConfidence(OfPart):
     """The mean over the response's tokens of 1 − p(likeliest token); high is undecided.
 
     Least confidence of active learning (Lewis & Gale, 1994, arXiv cmp-lg/9407020), averaged over the places of
@@ -22,23 +20,12 @@ class LeastConfidence(Score):
     """
 
     noun = "least_confidence"
-    positional = ("of",)
     paper = "https://arxiv.org/abs/cmp-lg/9407020"
     range = "0 to 1 − 1/vocabulary"
-    missing = "rows whose part has no token left to predict"
     example = 'load "examples/tasks.jsonl" | score least_confidence using nano | top 5 by least_confidence'
 
-    using: Model
-    of: Literal["response", "prompt", "whole"] = "response"
-    """Over the predictions of which tokens."""
-    template: Template = ALPACA
-    """How prompt and response are written out."""
-    max_tokens: int | None = None
-    """Prompt and response are cut to so many tokens; the model's context where not given."""
-
     def requests(self) -> dict[str, Request]:
-        view = view_of(self.of, self.template, self.max_tokens)
-        return {"likeliest": Request(self.using, view, TopTwo(self.of))}
+        return {"likeliest": Request(self.using, self.view, TopTwo(self.of))}
 
     def reduce(self, known: Answers) -> pl.Series:
         return finite(1 - probabilities(known["likeliest"], 0).list.mean())

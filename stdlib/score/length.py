@@ -10,7 +10,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
 from ...compiler.wants import Template, Tokens
-from .loss import view_of
+from .predictions import view_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -1,67 +1,18 @@
-"""The mean loss of a part of each row, and what the scorers that read losses share."""
+"""How badly a model predicts a part of each row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ...compiler.op import Answers, Request, Score
-from ...compiler.templates import ALPACA
-from ...compiler.values import Model
-from ...compiler.wants import Logprobs, Span, Template, View
+from ...compiler.op import Answers, Request
+from ...compiler.wants import Logprobs
+from .predictions import OfPart, finite, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
 
-TEXT = Template(
-    name="text",
-    with_input="{instruction}\n{input}\n{response}",
-    without_input="{instruction}\n{response}",
-    header="",
-)
-"""The row as one text, its parts joined by line breaks; source: OpenDataArena's PPLScorer."""
-ODA_WINDOW = 2048
-"""The `max_length` of OpenDataArena's scorers where none is configured."""
 
-
-def view_of(of: Span, template: Template, limit: int | None) -> View:
-    """The view in which a part of the row is read: the prompt by itself, the response after its prompt."""
-    return View(template, ("prompt",) if of == "prompt" else ("prompt", "response"), limit)
-
-
-def logprobs_of(model: Model, of: Span, template: Template, limit: int | None = None) -> Request:
-    """The log-probabilities of a part of every row; those of the response are what `ifd` asks for too."""
-    return Request(model, view_of(of, template, limit), Logprobs(of))
-
-
-def logprobs_of_text(model: Model, template: Template, limit: int | None) -> Request:
-    """The log-probabilities of the row as one text, after whatever the tokenizer itself puts first."""
-    view = View(template, ("prompt",), limit or ODA_WINDOW, "joint", "tokenizer")
-    return Request(model, view, Logprobs("prompt"))
-
-
-def mean_loss(logprobs: pl.Series) -> pl.Series:
-    """The mean negative log-likelihood of each list, in nats; null for no token."""
-    import polars as pl
-
-    return -logprobs.cast(pl.List(pl.Float64)).list.mean()
-
-
-def finite(values: pl.Series) -> pl.Series:
-    """The values with null in place of NaN and of both infinities."""
-    import polars as pl
-
-    return pl.select(pl.when(values.is_finite()).then(values).alias(values.name)).to_series()
-
-
-def answered(values: pl.Series, responses: pl.Series) -> pl.Series:
-    """The values of the rows that have a response; a question about none has an answer too, which says nothing."""
-    import polars as pl
-
-    there = (responses.fill_null("") != "").alias("there")
-    return pl.select(pl.when(there).then(values).alias(values.name)).to_series()
-
-
-class Loss(Score):
+class Loss(OfPart):
     """The mean negative log-likelihood of the response given its prompt, in nats; low is well predicted.
 
     The mean over the tokens t of the part, −(1/T) Σ log p(t | all before it). Responses are read after their
@@ -70,21 +21,11 @@ class Loss(Score):
 
     noun = "loss"
     better = "low"
-    positional = ("of",)
     range = "0 or more; ln(vocabulary) is what a model that knows nothing gets"
-    missing = "rows whose part has no token left to predict"
     example = 'load "examples/tasks.jsonl" | score loss using nano | top 5 by loss'
 
-    using: Model
-    of: Literal["response", "prompt", "whole"] = "response"
-    """Which tokens are averaged."""
-    template: Template = ALPACA
-    """How prompt and response are written out."""
-    max_tokens: int | None = None
-    """Prompt and response are cut to so many tokens; the model's context where not given."""
-
     def requests(self) -> dict[str, Request]:
-        return {"given": logprobs_of(self.using, self.of, self.template, self.max_tokens)}
+        return {"given": Request(self.using, self.view, Logprobs(self.of))}
 
     def reduce(self, known: Answers) -> pl.Series:
         return finite(mean_loss(known["given"]))

@@ -13,7 +13,7 @@ from ...compiler.wants import Logprobs, Template, View
 from ...errors import DataError
 from ..embed.directions import directions
 from ..embed.vectors import points, vectors_of
-from .loss import ODA_WINDOW, finite, mean_loss
+from .predictions import ODA_WINDOW, finite, mean_loss
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from ...compiler.op import Answers, Request, Score
+from ...compiler.op import Answers, Request
 from ...compiler.templates import ALPACA
-from ...compiler.values import Model
-from ...compiler.wants import Template
-from .loss import finite, logprobs_of, logprobs_of_text, mean_loss
+from ...compiler.wants import Logprobs, Template
 from .perplexity import as_one_text
+from .predictions import OfPart, finite, logprobs_of_text, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +25,7 @@ WITHOUT_INPUT = Template(
 """Source: OpenDataArena's NormLossScorer."""
 
 
-class Normloss(Score):
+class Normloss(OfPart):
     """The mean loss of the response given its prompt in bits, loss / ln 2; low is well predicted.
 
     OpenDataArena's normalised loss, −(1/T) Σ log₂ p(t | all before it): what an ideal coder would spend on a
@@ -38,12 +37,9 @@ class Normloss(Score):
 
     noun = "normloss"
     better = "low"
-    positional = ("of",)
     range = "0 or more; log2(vocabulary) is what a model that knows nothing gets"
-    missing = "rows whose part has no token left to predict"
     example = 'load "examples/tasks.jsonl" | score normloss using nano | top 5 by normloss'
 
-    using: Model
     of: Literal["response", "prompt", "whole"] = "response"
     """Which tokens are averaged; faithful: those of the whole row."""
     template: Template = ALPACA
@@ -61,7 +57,7 @@ class Normloss(Score):
     def requests(self) -> dict[str, Request]:
         if self.faithful:
             return {"given": logprobs_of_text(self.using, WITHOUT_INPUT, self.max_tokens)}
-        return {"given": logprobs_of(self.using, self.of, self.template, self.max_tokens)}
+        return {"given": Request(self.using, self.view, Logprobs(self.of))}
 
     def reduce(self, known: Answers) -> pl.Series:
         return finite(mean_loss(known["given"]) / log(2))

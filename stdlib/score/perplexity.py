@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from ...compiler.op import Answers, Request, Score
+from ...compiler.op import Answers, Request
 from ...compiler.templates import ALPACA
-from ...compiler.values import Model
-from ...compiler.wants import Template
-from .loss import TEXT, finite, logprobs_of, logprobs_of_text, mean_loss
+from ...compiler.wants import Logprobs, Template
+from .predictions import TEXT, OfPart, finite, logprobs_of_text, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class Perplexity(Score):
+class Perplexity(OfPart):
     """The perplexity of the response given its prompt, exp(mean loss); low is well predicted.
 
     `of = prompt` is Cherry's perplexity in its pre-experience phase (Li et al., 2024, arXiv 2308.12032),
@@ -29,12 +28,10 @@ class Perplexity(Score):
 
     noun = "perplexity"
     better = "low"
-    positional = ("of",)
     range = "1 or more; the number of tokens that the model is torn between"
     missing = "rows whose part has no token left to predict, and values beyond the largest float"
     example = 'load "examples/tasks.jsonl" | score perplexity using nano | top 5 by perplexity'
 
-    using: Model
     of: Literal["response", "prompt", "whole"] = "response"
     """Which tokens are averaged; faithful: those of the whole row."""
     template: Template = ALPACA
@@ -52,7 +49,7 @@ class Perplexity(Score):
     def requests(self) -> dict[str, Request]:
         if self.faithful:
             return {"given": logprobs_of_text(self.using, TEXT, self.max_tokens)}
-        return {"given": logprobs_of(self.using, self.of, self.template, self.max_tokens)}
+        return {"given": Request(self.using, self.view, Logprobs(self.of))}
 
     def reduce(self, known: Answers) -> pl.Series:
         return finite(mean_loss(known["given"]).exp())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
-from .loss import answered, finite, mean_loss
+from .predictions import answered, finite, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
 from ...compiler.wants import Template
-from .loss import finite, logprobs_of, mean_loss
+from .predictions import finite, logprobs_of, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl

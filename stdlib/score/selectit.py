@@ -11,7 +11,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Template, View
 from ...errors import ModelError
-from .loss import answered, finite
+from .predictions import answered, finite
 from .rating import FIVE, RATING_TEMPLATES, normalised, shares
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA, BARE
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, RelativeEntropies, Template, View
-from .loss import ODA_WINDOW, finite
+from .predictions import ODA_WINDOW, finite
 
 if TYPE_CHECKING:
     import polars as pl
