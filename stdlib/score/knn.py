@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ...compiler.op import Answers, Request, Score
-from ...compiler.templates import ALPACA
-from ...compiler.values import Expression, Model
-from ...compiler.wants import Template
+from ...compiler.op import Answers, Score
+from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.directions import directions
-from ..embed.vectors import points, vectors_of
+from ..embed.placing import Placing
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class Knn(Score):
+class Knn(Placing, Score):
     """How far the row's nearest neighbours among all rows are: high is far from everything else.
 
     `score knn(6)` is the distance to the 6th nearest other row, the indicator KNN_6 of Instruction-Mining
@@ -39,36 +36,17 @@ class Knn(Score):
     """Which neighbour, or how many of them."""
     take: Literal["last", "mean"] = "last"
     """The distance to the k-th neighbour, or the mean of the distances to the first k."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the vectors."""
     by: Expression | None = None
     """A column of vectors in place of a model's."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """`cosine` is one minus the similarity."""
-    of: Literal["prompt", "response", "whole"] = "prompt"
-    """Which part of the row the model reads."""
-    template: Template = ALPACA
-    """How a language model is shown the row."""
-
-    @model_validator(mode="after")
-    def _has_vectors(self) -> Knn:
-        if self.using is None and self.by is None:
-            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
-        return self
-
-    def requests(self) -> dict[str, Request]:
-        if self.by is not None or self.using is None:
-            return {}
-        return {"vector": vectors_of(self.using, self.of, self.template)}
 
     def reduce(self, known: Answers) -> pl.Series:
         import numpy as np
         import polars as pl
         from sklearn.neighbors import NearestNeighbors
 
-        placed = points(known.evaluate(self.by) if self.by is not None else known["vector"])
-        if self.metric == "cosine":
-            placed = directions(placed)
+        placed = self.directed(known) if self.metric == "cosine" else self.placed(known)
         if len(placed) <= self.k:
             raise _too_few(self.k, len(placed), known.rows.height)
         near = NearestNeighbors(n_neighbors=self.k, algorithm="brute").fit(placed.vectors).kneighbors()[0]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ...compiler.op import Answers, Request, Score
-from ...compiler.templates import ALPACA
-from ...compiler.values import Expression, Model
-from ...compiler.wants import Template
+from ...compiler.op import Answers, Score
+from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.directions import directions
-from ..embed.vectors import points, vectors_of
+from ..embed.placing import Placing
 from ..evaluate.novelty import Weighing, different, novelties
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class Novelsum(Score):
+class Novelsum(Placing, Score):
     """How far the row is from the others, above all from near ones and from those in dense places.
 
     The weighted mean over all other rows j of `density(j)^p · cosine distance`, the neighbour of rank r by
@@ -47,33 +44,16 @@ class Novelsum(Score):
     """The exponent p of the density; 0 leaves density out."""
     nearness: float = Field(1.0, ge=0)
     """The exponent q of the rank; 0 counts near and far rows alike."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the vectors."""
     by: Expression | None = None
     """A column of vectors in place of a model's."""
-    of: Literal["prompt", "response", "whole"] = "prompt"
-    """Which part of the row the model reads."""
-    template: Template = ALPACA
-    """How a language model is shown the row."""
     faithful: bool = False
     """Weigh by the row's own density and count the row among its neighbours, as the authors' script does."""
-
-    @model_validator(mode="after")
-    def _has_vectors(self) -> Novelsum:
-        if self.using is None and self.by is None:
-            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
-        return self
-
-    def requests(self) -> dict[str, Request]:
-        if self.by is not None or self.using is None:
-            return {}
-        return {"vector": vectors_of(self.using, self.of, self.template)}
 
     def reduce(self, known: Answers) -> pl.Series:
         import numpy as np
         import polars as pl
 
-        placed = directions(points(known.evaluate(self.by) if self.by is not None else known["vector"]))
+        placed = self.directed(known)
         if (distinct := len(different(placed.vectors))) <= self.neighbours:
             raise self._too_few(distinct)
         weighing = Weighing(self.neighbours, self.density, self.nearness, self.faithful)
