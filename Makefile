@@ -37,7 +37,9 @@ check: $(READY)
 
 # Minutes in all; each script's own defaults are larger, and `--help` lists its options.
 SMALL := startup.py "rerun.py --rows 500 --new 50" kernels.py "table.py --rows 200000" \
-  "million.py --rows 200000" "ifd.py --rows 24 --repeats 2"
+  "million.py --rows 200000" "ten_million.py --rows 1000000" "ifd.py --rows 24 --repeats 2" \
+  "fusion.py --rows 60 --repeats 1" "selectit.py --rows 20 --repeats 1" "nuggets.py --rows 3 --counts 12 --repeats 1" \
+  "encoders.py --rows 40 --repeats 1" "minhash.py --rows 3000" "sets.py --rows 5000" "passes.py --rows 40"
 
 bench: $(READY)
 	@set -e; for line in $(SMALL); do echo "== bench/$$line"; $(BIN)/python bench/$$line; echo; done

@@ -29,6 +29,7 @@ from selrun.runtime.tokens import encode
 from selrun.stdlib.score.nuggets import AUTHORS_CAP, PROMPT, Nuggets
 from torch import Tensor
 
+TINY = Path(__file__).parents[2] / "shared/models/tiny-llama"
 Row = dict[str, str]
 MARGIN = 2e-3
 """Sums of the two ways differ by less, in nats."""
@@ -50,7 +51,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", default=str(TINY) if TINY.is_dir() else "nano")
     parser.add_argument("--data", default="examples/tasks.jsonl")
     parser.add_argument("--anchors", default="examples/tasks.jsonl", help="the last rows of this file")
     parser.add_argument("--rows", type=int, default=12)
