@@ -21,9 +21,10 @@ from pydantic_core import PydanticUndefined
 
 from ..compiler import core
 from ..compiler.catalogue import Catalogue, catalogue
+from ..compiler.explain import want_text
 from ..compiler.op import Adds, Op, Request, Score, Select
 from ..compiler.values import Count, Data, Expression, Model, Money, Share
-from ..compiler.wants import Continued, Template, Tokens
+from ..compiler.wants import Template, Tokens
 from ..dsl import tree
 from ..dsl.words import VERBS
 
@@ -267,31 +268,42 @@ def dependence(kind: type[Op]) -> str:
 
 def passes(kind: type[Op]) -> Iterator[str]:
     """What it asks of a pass over a row with its defaults, in words."""
-    values = {name: stand_in(f.annotation) for name, f in kind.model_fields.items() if f.is_required()}
-    values |= {"using": STAND_INS[Model]} if "using" in kind.model_fields else {}
-    try:
-        wanted = kind(**values).requests().values()
-    except (ValidationError, AttributeError, TypeError):
+    for values in calls(kind):
+        try:
+            wanted = kind(**values).requests().values()
+        except (ValidationError, AttributeError, TypeError):
+            continue
+        yield from dict.fromkeys(want_words(request) for request in wanted)
         return
-    yield from dict.fromkeys(want_words(request) for request in wanted)
+
+
+def calls(kind: type[Op]) -> Iterator[dict[str, Any]]:
+    """Values for an operation: those that must be given, then also a column and more than one model."""
+    needed = {name: stand_in(f.annotation) for name, f in kind.model_fields.items() if f.is_required()}
+    using = kind.model_fields.get("using")
+    for count, columns in ((1, False), (1, True), (2, False)):
+        models = (STAND_INS[Model],) * count
+        several = using is not None and typing.get_origin(using.annotation) is tuple
+        given = {"using": models if several else models[0]} if using is not None else {}
+        by = {"by": STAND_INS[Expression]} if columns and "by" in kind.model_fields else {}
+        yield {**needed, **given, **by}
 
 
 def stand_in(annotation: Any) -> Any:
     """A value of a type, to look at what an operation would ask."""
+    if typing.get_origin(annotation) is Literal:
+        return typing.get_args(annotation)[0]
     options = typing.get_args(annotation) or (annotation,)
     return next((STAND_INS[option] for option in options if option in STAND_INS), None)
 
 
 def want_words(request: Request) -> str:
-    if isinstance(request.want, Continued):
-        return f"logprobs of the responses of `{request.want.anchors.label}` after each row"
-    want = type(request.want).__name__.lower()
-    span = getattr(request.want, "span", "")
-    shown = " and ".join(request.view.parts)
-    forward = " (tokenizer only)" if isinstance(request.want, Tokens) else ""
-    whose = f", of `{request.of.label}`" if request.of else ", after another row" if request.shots else ""
-    text = f"{want}{f' of the {span}' if span else ''} given {shown}{forward}{whose}"
-    return text.replace(" of the whole", "")
+    """A request as a reader meets it: `log-probabilities of the response, shown prompt and response`."""
+    if isinstance(request.want, Tokens):
+        return f"{want_text(request.want)} (tokenizer only)"
+    after = ", after another row" if request.shots else ""
+    whose = f", for the rows of `{request.of.label}`" if request.of else ""
+    return f"{want_text(request.want)}, shown {' and '.join(request.view.parts)}{after}{whose}"
 
 
 # Methods
