@@ -31,6 +31,7 @@ Estimates = Mapping[str, Estimate]
 """What each task takes, by the id of a sweep or the node of another task; empty where nothing was surveyed."""
 
 LEFT = 46
+POOLS = {"mean": "mean", "last": "last state", "first": "first state", "position": "position-weighted mean"}
 
 
 def task_key(task: Task) -> str:
@@ -192,7 +193,7 @@ def want_text(want: Want) -> str:
         case TopTwo(span=span):
             return f"the two likeliest tokens over the {_span(span)}"
         case Hidden(layer=layer, pool=pool, span=span):
-            return f"{pool} of layer {layer} over the {_span(span)}"
+            return f"{POOLS[pool]} of layer {layer} over the {_span(span)}"
         case NextToken(candidates=candidates):
             return f"next-token probabilities of {', '.join(candidates)}"
         case Tokens(span=span):
