@@ -171,9 +171,7 @@ def test_weights_are_read_from_safetensors_only(folder: Path) -> None:
 
 def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(
-        json.dumps({**config, "architectures": []})
-    )
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": []}))
     assert code_of(folder) == "E434"
 
 
