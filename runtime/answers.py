@@ -51,7 +51,7 @@ class KnownAnswers:
 def evaluated(rows: pl.DataFrame, expression: Expression) -> pl.Series:
     """The expression's value for every row. NaN is no number: it counts as null going in and coming out."""
     known = rows.with_columns(_number(rows[physical(name)]) for name in expression.columns)
-    values = known.select(to_polars(expression.tree).alias("value"))["value"]
+    values = known.select(to_polars(expression.tree)).to_series().alias(expression.text)
     if len(values) != rows.height:
         values = values.new_from_index(0, rows.height)
     return values.fill_nan(None) if values.dtype.is_float() else values

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Evaluate, Request
 from ...compiler.templates import ALPACA
 from ...compiler.values import Data, Model
@@ -37,7 +39,7 @@ class HeldOutLoss(Evaluate):
     """The rows whose responses are predicted; those that the model was trained on would flatter it."""
     template: Template = ALPACA
     """How prompt and response are written out."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context where not given."""
 
     def requests(self) -> dict[str, Request]:

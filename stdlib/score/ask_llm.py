@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
@@ -45,7 +47,7 @@ class AskLlm(Score):
     using: Model
     template: Template = ASKED
     """The question, with the row in it, and the answer that is hoped for."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Question and row are cut to so many tokens; the model's context (faithful: 2048) if not given."""
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logits, Template, View
@@ -41,10 +43,10 @@ class Classifier(Score):
     """What is made of the head's numbers."""
     template: Template = ROW
     """The text of the row."""
-    chunk: int | None = None
+    chunk: int | None = Field(None, ge=1)
     """A longer text is read in pieces of so many tokens, whose logits are averaged by their tokens; where not
     given, its end is cut to the model's window."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """The row is cut to so many tokens; the model's window where not given."""
 
     def requests(self) -> dict[str, Request]:

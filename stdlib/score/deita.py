@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
@@ -36,7 +36,7 @@ class Deita(Score):
 
     using: tuple[Model, ...]
     """The scorer of complexity, then that of quality."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Scorer's prompt and turn are cut to so many tokens; each model's context where not given."""
     faithful: bool = False
     """Read the rows as the authors' code does."""

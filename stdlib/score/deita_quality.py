@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from .deita_complexity import MOST, scorer_view
@@ -34,7 +36,7 @@ class DeitaQuality(Score):
     example = 'load "examples/tasks.jsonl" | score deita_quality using nano | top 5 by deita_quality'
 
     using: Model
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Scorer's prompt and turn are cut to so many tokens; the model's context where not given."""
     faithful: bool = False
     """Read the rows as the authors' code does."""

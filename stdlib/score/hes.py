@@ -47,7 +47,7 @@ class Hes(Score):
     """Which part of the tokens is summed; at least one token."""
     template: Template | None = None
     """How prompt and response are written out; Alpaca's, and faithful a plain one, where not given."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 4096) if not given."""
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA, BARE
 from ...compiler.values import Model
@@ -57,7 +59,7 @@ class Ifd(Score):
     template: Template | None = None
     """How prompt and response are written out; Alpaca's for `cherry`, the bare one for `superfiltering`, ChatML
     for `oda`."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 512, 1024 and 2048) if not
     given."""
     faithful: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Rank, Template, View
@@ -42,7 +44,7 @@ class Iqs(Score):
     example = 'load "examples/tasks.jsonl" | score iqs using model "./ranker" | top 20% by iqs'
 
     using: Model
-    max_tokens: int = WINDOW
+    max_tokens: int = Field(WINDOW, ge=1)
     """The end of a longer row is cut."""
 
     def requests(self) -> dict[str, Request]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
@@ -39,7 +39,7 @@ class Length(Score):
     """The model whose tokenizer counts."""
     template: Template = ALPACA
     """How the model is shown the row; for tokens."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Counting ends here; the model's context where not given."""
 
     @model_validator(mode="before")

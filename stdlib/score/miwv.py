@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
@@ -64,7 +64,7 @@ class Miwv(Score):
     """The sentence encoder or language model that gives the vectors where no column does."""
     template: Template | None = None
     """How prompt and response are written out; Alpaca's, and faithful a plain one, where not given."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Example, prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not
     given."""
     faithful: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Request
 from ...compiler.templates import ALPACA
@@ -44,7 +44,7 @@ class Normloss(OfPart):
     """Which tokens are averaged; faithful: those of the whole row."""
     template: Template = ALPACA
     """How prompt and response are written out; faithful: joined by a line break."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not given."""
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""

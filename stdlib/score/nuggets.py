@@ -6,6 +6,8 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Data, Model
 from ...compiler.wants import Continued, Logprobs, Template, Tokens, View
@@ -57,7 +59,7 @@ class Nuggets(Score):
     """The anchors: tasks that stand for what the model shall do better."""
     template: Template = PROMPT
     """How rows and anchors are written out."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Anchors are cut to so many tokens; 512 if not given (faithful: 200)."""
     faithful: bool = False
     """Read as the authors' script does: the anchor by itself without a start token, nothing between row and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Request
 from ...compiler.templates import ALPACA
@@ -36,7 +36,7 @@ class Perplexity(OfPart):
     """Which tokens are averaged; faithful: those of the whole row."""
     template: Template = ALPACA
     """How prompt and response are written out; faithful: joined by line breaks."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not given."""
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Template, View
@@ -48,7 +50,7 @@ class ReverseIfd(Score):
     example = 'load "examples/tasks.jsonl" | score reverse_ifd using nano | top 5 by reverse_ifd'
 
     using: Model
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Response and prompt are cut to so many tokens; the model's context (faithful: 2048) if not given."""
     faithful: bool = False
     """Read the row as the authors' script does."""

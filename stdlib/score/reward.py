@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import CHAT
 from ...compiler.values import Model
@@ -41,7 +43,7 @@ class Reward(Score):
     """Of a head with several numbers the one that is the reward, by place or name."""
     template: Template = QUESTION
     """How the prompt is written in a pair."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """The row is cut to so many tokens; the model's window where not given."""
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA
 from ...compiler.values import Model
@@ -42,7 +44,7 @@ class Rho(Score):
     """Which tokens are averaged."""
     template: Template = ALPACA
     """How prompt and response are written out."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; each model's context where not given."""
 
     def requests(self) -> dict[str, Request]:

@@ -54,7 +54,7 @@ class Selectit(Score):
     """How much the disagreement of the prompts costs."""
     weights: tuple[float, ...] | None = None
     """What each model counts, such as its size; its number of parameters where not given."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Question and row are cut to so many tokens; the model's context where not given."""
     seed: int = 0
     """Draws the rating prompt of the token level."""

@@ -44,7 +44,7 @@ class Sifd(Score):
     """Which part of all tokens counts as changed by the prompt."""
     template: Template | None = None
     """How prompt and response are written out; Alpaca's, and faithful the bare one, where not given."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 1024) if not given."""
     faithful: bool = False
     """Read the row as the authors' script does."""
@@ -70,7 +70,8 @@ class Sifd(Score):
         first = known["tokens"].cast(pl.Int64) - alone.list.len().cast(pl.Int64)
         both = pl.DataFrame({"given": given, "alone": alone, "first": first}).with_row_index("row")
         both = both.with_columns(pl.col("given").list.slice(pl.col("first")))
-        count = pl.min_horizontal(pl.col("given", "alone").list.len())
+        lengths = pl.col("given", "alone").list.len()
+        count = pl.when(pl.all_horizontal(lengths.is_not_null())).then(pl.min_horizontal(lengths))
         tokens = (
             both.with_columns(pl.col("given", "alone").list.head(count))
             .filter(count > 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import NextToken, Template, View
@@ -56,7 +58,7 @@ class Unieval(Score):
     using: Model
     dimension: Dimension
     """What is asked: whether the response is natural, coherent, understandable or engaging."""
-    max_tokens: int = WINDOW
+    max_tokens: int = Field(WINDOW, ge=1)
     """The end of a longer question is cut: the dialogue history, where it shows one."""
 
     def requests(self) -> dict[str, Request]:

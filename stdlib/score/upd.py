@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from ...compiler.op import Answers, Request, Score
 from ...compiler.templates import ALPACA, BARE
 from ...compiler.values import Model
@@ -34,7 +36,7 @@ class Upd(Score):
     using: Model
     template: Template | None = None
     """How prompt and response are written out; Alpaca's, and faithful the bare one, where not given."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """Prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not given."""
     faithful: bool = False
     """Read the row as OpenDataArena's scorer does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Cover, Picked, Request
 from ...compiler.values import Amount, Data, Model
@@ -61,7 +61,7 @@ class Rds(Cover):
     """How a language model is shown a row."""
     pool: Literal["position", "mean", "last"] = "position"
     """How a language model's states become one vector; `position` weighs later tokens more."""
-    max_tokens: int | None = 2048
+    max_tokens: int | None = Field(2048, ge=1)
     """A row is cut to so many tokens."""
 
     @model_validator(mode="after")

@@ -59,7 +59,7 @@ class Repr(Placing, Cover):
     """How a language model is shown the row."""
     pool: Literal["last", "mean", "first"] = "last"
     """How a language model's states become one vector."""
-    max_tokens: int | None = None
+    max_tokens: int | None = Field(None, ge=1)
     """The model reads so many tokens; its context where not given."""
     faithful: bool = False
     """Zero vectors, batches and distances as in DEITA's script."""

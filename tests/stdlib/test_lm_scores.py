@@ -107,6 +107,17 @@ def test_selective_ifd_leaves_out_a_first_token_that_nothing_predicts():
     assert Sifd(using=NANO, share=0.5).reduce(given(answers)).to_list() == pytest.approx([math.exp(-2)])
 
 
+def test_selective_ifd_has_no_value_where_one_of_its_passes_has_none():
+    answers = {
+        "given": lists(None, [-1, -4], [-1, -2]),
+        "alone": lists([-1, -2], None, [-3, -2]),
+        "tokens": pl.Series([2, 2, 2], dtype=pl.UInt32),
+    }
+    for faithful in (False, True):
+        scores = Sifd(using=NANO, faithful=faithful).reduce(given(answers))
+        assert scores.to_list() == pytest.approx([None, None, math.exp(-2)])
+
+
 def test_the_nearest_other_row_is_the_most_similar_and_the_first_of_equals():
     draws = np.random.default_rng(0).normal(size=(700, 5)).astype(np.float32)
     unit = draws / np.linalg.norm(draws, axis=1, keepdims=True)
