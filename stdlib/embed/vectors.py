@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...compiler.expression import physical
 from ...compiler.op import Request
 from ...compiler.templates import BARE
 from ...compiler.values import Model
@@ -59,6 +60,17 @@ def points(column: pl.Series) -> Points:
     if not usable.all():
         matrix, rows = matrix[usable], rows[usable]
     return Points(np.ascontiguousarray(matrix), rows.astype(np.int64))
+
+
+def column_in(rows: pl.DataFrame, name: str, where: str) -> pl.Series:
+    """The column of another dataset's rows that a recipe calls so. Raises DataError E559 where there is none."""
+    if physical(name) in rows.columns:
+        return rows[physical(name)].alias(name)
+    raise DataError(
+        "E559",
+        f"{where} has no column `{name}`",
+        help="name a column of vectors that both datasets have, or add `using` and a model",
+    )
 
 
 def _matrix(column: pl.Series, present: pl.Series) -> np.ndarray:

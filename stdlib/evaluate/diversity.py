@@ -15,7 +15,7 @@ from ...compiler.values import Data, Expression, Model
 from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.directions import directions
-from ..embed.vectors import Points, points, vectors_of
+from ..embed.vectors import Points, column_in, points, vectors_of
 from . import measures
 from .novelty import Weighing, different, novelties
 
@@ -96,9 +96,11 @@ class Diversity(Evaluate):
 
     def _columns(self, known: Answers) -> Iterator[tuple[str, pl.Series]]:
         if self.against is not None:
-            name = self.by.name if self.by is not None else None
-            yield "before", known["before"] if name is None else known.dataset(self.against)[name]
+            yield "before", known["before"] if self.by is None else self._before(known, self.by, self.against)
         yield "after", known["after"] if self.by is None else known.evaluate(self.by)
+
+    def _before(self, known: Answers, by: Expression, against: Data) -> pl.Series:
+        return column_in(known.dataset(against), by.name or by.text, against.label or "the other dataset")
 
     def _partition(self, placed: Placed) -> measures.Partition:
         from sklearn.cluster import KMeans

@@ -57,10 +57,17 @@ class Knn(Placing, Score):
         return pl.Series(scores).fill_nan(None)
 
 
+def fewer_neighbours(noun: str, rows: int) -> str:
+    """What to do where so few rows have a vector."""
+    if rows < 2:
+        return "give at least two different rows with a vector"
+    return f"ask for fewer neighbours, such as `{noun}({rows // 2})`"
+
+
 def _too_few(k: int, placed: int, rows: int) -> DataError:
     counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
     return DataError(
         "E555",
         f"{k:,} neighbours of each row need {k + 1:,} rows, and there are {counted}",
-        help=f"ask for fewer neighbours, such as `knn({max(1, placed // 2)})`",
+        help=fewer_neighbours("knn", placed),
     )

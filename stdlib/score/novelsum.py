@@ -11,6 +11,7 @@ from ...compiler.values import Expression
 from ...errors import DataError
 from ..embed.placing import Placing
 from ..evaluate.novelty import Weighing, different, novelties
+from .knn import fewer_neighbours
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,5 +67,5 @@ class Novelsum(Placing, Score):
             "E555",
             f"densities over {self.neighbours:,} neighbours need {self.neighbours + 1:,} different vectors, "
             f"and there are {distinct:,}",
-            help=f"ask for fewer neighbours, such as `novelsum({max(1, distinct // 2)})`",
+            help=fewer_neighbours("novelsum", distinct),
         )

@@ -11,6 +11,7 @@ from recipes import few_rows, written
 from selrun.compiler.check import builtin_facts, check
 from selrun.compiler.explain import plan_text
 from selrun.compiler.lower import lower
+from selrun.errors import DataError
 from selrun.runtime.run import Run, execute
 from selrun.runtime.settings import Settings
 from selrun.runtime.summary import summary
@@ -52,6 +53,22 @@ def test_the_summary_shows_the_report_below_its_step():
     assert ["evaluate", "diversity(3)", "by", "place", "8"] in lines
     assert ["rows", "24", "→", "8"] in lines
     assert any(line[:1] == ["vendi"] and line[2] == "→" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        (
+            "response",
+            "error[E523]: the column `response` does not hold vectors of one length: it holds String",
+        ),
+        ('where against "rows.jsonl"', 'error[E559]: "rows.jsonl" has no column `where`'),
+    ],
+)
+def test_a_column_without_vectors_cannot_be_compared(by: str, message: str):
+    with pytest.raises(DataError) as error:
+        run(f"embed using nano as where | evaluate diversity(2) by {by}")
+    assert str(error.value).splitlines()[0] == message
 
 
 def test_a_vector_that_a_step_adds_is_compared_with_the_first_rows_that_have_it():

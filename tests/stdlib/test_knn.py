@@ -41,5 +41,11 @@ def test_fewer_rows_than_neighbours_is_an_error():
     assert error.value.headline == "4 neighbours of each row need 5 rows, and there are 4 with a vector, of 5"
 
 
+def test_a_row_alone_has_no_neighbour_to_ask_for():
+    with pytest.raises(DataError) as error:
+        scored([[0.0, 0.0]], k=1)
+    assert error.value.help == ("give at least two different rows with a vector",)
+
+
 def test_vectors_with_nan_have_no_value():
     assert scored(pl.Series([[0.0, float("nan")], [1.0, 1.0], [1.0, 2.0]]).to_list(), k=1) == [None, 1, 1]
