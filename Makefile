@@ -24,8 +24,10 @@ demo: $(READY)
 	@echo "The first rows of quickstart.selected.jsonl:"
 	@head -n 3 quickstart.selected.jsonl | cut -c 1-300
 
+# One thread a process: two workers with two threads each would only wait for each other.
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 parity: $(READY)
 	$(BIN)/python -m pytest tests/parity

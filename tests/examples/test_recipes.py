@@ -20,6 +20,12 @@ def selrun(*arguments: str | Path, at: Path = ROOT) -> subprocess.CompletedProce
     return subprocess.run([SELRUN, *arguments], cwd=at, capture_output=True, text=True, timeout=300)
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of all examples, which read the same rows."""
+    return tmp_path_factory.mktemp("store")
+
+
 def test_the_line_stands_to_the_letter():
     assert (ROOT / "examples" / "cherry.sel").read_text(encoding="utf-8") == THE_LINE
 
@@ -36,9 +42,9 @@ def test_examples_are_in_canonical_form(recipe: str):
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "cherry.sel"])
-def test_examples_run_on_the_example_rows(recipe: str, tasks: Path, tmp_path: Path, tmp_store: Path):
+def test_examples_run_on_the_example_rows(recipe: str, tasks: Path, tmp_path: Path, store: Path):
     out = tmp_path / "chosen.jsonl"
-    where = ("--data", tasks, "--store", tmp_store, "--out", out)
+    where = ("--data", tasks, "--store", store, "--out", out)
     done = selrun("run", ROOT / "examples" / recipe, *where, "--quiet", at=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 0 < len(out.read_text(encoding="utf-8").splitlines()) < len(tasks.read_text("utf-8").splitlines())

@@ -59,7 +59,7 @@ def test_a_pass_is_a_readable_line(store: Store):
     assert first.split("  ")[1:8] == [
         pass_key(META)[:12],
         "tiny",
-        "Logprobs(span=response)",
+        "Logprobs(padded=False, span=response)",
         "prompt+response",
         "float32",
         "3 rows",
