@@ -45,6 +45,7 @@ SMALL := startup.py "rerun.py --rows 500 --new 50" kernels.py "table.py --rows 2
 
 bench: $(READY)
 	@set -e; for line in $(SMALL); do echo "== bench/$$line"; $(BIN)/python bench/$$line; echo; done
+	$(BIN)/python -m pytest -m "slow or gpu"
 
 docs: $(READY)
 	$(BIN)/python -m selrun.runtime.docs

@@ -35,9 +35,9 @@ def test_appended_rows_only_push_rows_out(rows: int, keep: int, more: int):
 
 def test_every_row_is_drawn_equally_often():
     counts = np.zeros(10)
-    for seed in range(2000):
+    for seed in range(800):
         counts[drawn(10, 3, seed)] += 1
-    assert np.abs(counts / 2000 - 0.3).max() < 0.05
+    assert np.abs(counts / 800 - 0.3).max() < 0.06
 
 
 def test_per_draws_from_every_group():
@@ -68,9 +68,9 @@ def test_stratified_keeps_the_proportions_of_the_column():
 def test_weighted_draws_in_proportion_to_the_weight():
     rows, op = given(w=[1.0, 2.0, 7.0]), Weighted(weight=column("w"), keep=Count(rows=1))
     counts = np.zeros(3)
-    for seed in range(4000):
+    for seed in range(1000):
         counts[op.model_copy(update={"seed": seed}).pick(rows).order[0]] += 1
-    assert np.abs(counts / 4000 - [0.1, 0.2, 0.7]).max() < 0.03
+    assert np.abs(counts / 1000 - [0.1, 0.2, 0.7]).max() < 0.05
 
 
 def test_rows_without_a_weight_are_never_drawn():
