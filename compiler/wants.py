@@ -69,7 +69,8 @@ class View:
     tail: bool = False
     """Of a row that is too long, its own text is cut, and what follows it in the template stays."""
     text: tuple[str, ...] | None = None
-    """The columns joined by a line break in place of a template; for sentence encoders."""
+    """The columns that are not empty, joined by a line break, in place of a template, with the tokenizer's own
+    special tokens."""
     chunk: int | None = None
     """A longer row is read in pieces of so many tokens, and what is asked is answered for all of them together."""
     images: str | None = None

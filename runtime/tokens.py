@@ -178,8 +178,9 @@ def encode_apart(view: View, rows: Shown, texts: Texts, limit: int) -> Sequences
     beside = "prompt" in view.parts
     lone = lone_start(view, texts, rows)
     for row, (prompt, said, response) in enumerate(zip(prompts, rows.responses, responses, strict=True)):
-        room = limit - len(start) - len(prompt)
         before = start + prompt if beside else lone
+        taken = len(start) if beside or view.beside is None else len(lone) - view.beside
+        room = limit - taken - len(prompt)
         problem = prompt_problem(rows, row) if beside else None
         problem = problem or response_problem(said, response, room)
         builder.pair(problem, before, response[: max(min(room, limit - len(before)), 0)], len(response))
@@ -337,9 +338,7 @@ def encode_turns(view: View, frame: pl.DataFrame, texts: Texts, limit: int) -> S
 
 def encode_plain(columns: Sequence[str], frame: pl.DataFrame, texts: Texts, limit: int) -> Sequences:
     """Columns as one text with the tokenizer's own special tokens, cut before the last of them."""
-    joined = frame.select(pl.concat_str([pl.col(c) for c in columns], separator="\n").alias("t"))[
-        "t"
-    ].to_list()
+    joined = frame.select(one_text(columns).alias("t"))["t"].to_list()
     builder = Builder()
     closing = texts.ends[1]
     for text, ids in zip(joined, texts.encode([t or "" for t in joined], special=True), strict=True):
@@ -347,6 +346,14 @@ def encode_plain(columns: Sequence[str], frame: pl.DataFrame, texts: Texts, limi
         kept = [*ids[: max(limit - len(closing), 0)], *closing] if over else ids
         builder.add(None if text is not None and kept else NO_TEXT, kept, len(kept), over)
     return builder.done()
+
+
+def one_text(columns: Sequence[str]) -> pl.Expr:
+    """The texts that are not empty, line by line; null where one but the input is null."""
+    there = [pl.col(name).fill_null("") if name == "@input" else pl.col(name) for name in columns]
+    lines = [pl.when(text != "").then(text) for text in there]
+    known = pl.all_horizontal([text.is_not_null() for text in there])
+    return pl.when(known).then(pl.concat_str(lines, separator="\n", ignore_nulls=True))
 
 
 class Builder:

@@ -70,7 +70,7 @@ class Hes(Score):
 
         bits = (known["entropies"].cast(pl.List(pl.Float64))).list.eval(pl.element() / log(2))
         if self.faithful:
-            said = known["whole"].cast(pl.Int64) - known["prompt"].cast(pl.Int64)
+            said = known["whole"].cast(pl.Int64) - known["prompt"].cast(pl.Int64).fill_null(0)
             bits = pl.select(pl.lit(bits).list.tail(pl.lit(said.clip(lower_bound=0)))).to_series()
         threshold = pl.element().quantile(1 - self.share, interpolation="linear")
         most = bits.list.eval(pl.element().filter(pl.element() >= threshold))

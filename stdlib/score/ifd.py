@@ -99,8 +99,8 @@ class Ifd(Score):
         if not self.faithful:
             return both.showing("response")
         if self.variant == "oda":
-            # Alone, the script cuts the response to what is left of it beside the prompt, start token uncounted.
-            return replace(both, parts=("response",), start="always", limit=(both.limit or 0) + 1)
+            # The script cuts the response beside the prompt, and puts the start token before what is left.
+            return replace(both, parts=("response",), start="always", beside=1)
         return replace(both, parts=("response",), beside=self._beside())
 
     def _beside(self) -> int:

@@ -16,13 +16,8 @@ from .predictions import OfPart, finite, logprobs_of_text, mean_loss
 if TYPE_CHECKING:
     import polars as pl
 
-WITHOUT_INPUT = Template(
-    name="instruction and response",
-    with_input="{instruction}\n{response}",
-    without_input="{instruction}\n{response}",
-    header="",
-)
-"""Source: OpenDataArena's NormLossScorer."""
+WITHOUT_INPUT = ("@instruction", "@response")
+"""What OpenDataArena's NormLossScorer reads of a row."""
 
 
 class Normloss(OfPart):

@@ -9,10 +9,13 @@ from pydantic import Field, model_validator
 from ...compiler.op import Answers, Request
 from ...compiler.templates import ALPACA
 from ...compiler.wants import Logprobs, Template
-from .predictions import TEXT, OfPart, finite, logprobs_of_text, mean_loss
+from .predictions import OfPart, finite, logprobs_of_text, mean_loss
 
 if TYPE_CHECKING:
     import polars as pl
+
+PARTS = ("@instruction", "@input", "@response")
+"""What OpenDataArena's PPLScorer reads of a row."""
 
 
 class Perplexity(OfPart):
@@ -48,7 +51,7 @@ class Perplexity(OfPart):
 
     def requests(self) -> dict[str, Request]:
         if self.faithful:
-            return {"given": logprobs_of_text(self.using, TEXT, self.max_tokens)}
+            return {"given": logprobs_of_text(self.using, PARTS, self.max_tokens)}
         return {"given": Request(self.using, self.view, Logprobs(self.of))}
 
     def reduce(self, known: Answers) -> pl.Series:

@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ...compiler.op import Request, Score
-from ...compiler.templates import ALPACA
+from ...compiler.templates import ALPACA, BARE
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Span, Template, View
 
 if TYPE_CHECKING:
     import polars as pl
 
-TEXT = Template(
-    name="text",
-    with_input="{instruction}\n{input}\n{response}",
-    without_input="{instruction}\n{response}",
-    header="",
-)
-"""The row as one text, its parts joined by line breaks; source: OpenDataArena's PPLScorer."""
 ODA_WINDOW = 2048
 """The `max_length` of OpenDataArena's scorers where none is configured."""
 
@@ -35,9 +28,9 @@ def logprobs_of(model: Model, of: Span, template: Template, limit: int | None = 
     return Request(model, view_of(of, template, limit), Logprobs(of))
 
 
-def logprobs_of_text(model: Model, template: Template, limit: int | None) -> Request:
-    """The log-probabilities of the row as one text, after whatever the tokenizer itself puts first."""
-    view = View(template, ("prompt",), limit or ODA_WINDOW, "joint", "tokenizer")
+def logprobs_of_text(model: Model, columns: tuple[str, ...], limit: int | None) -> Request:
+    """The log-probabilities of these parts of the row as one text, after what the tokenizer itself puts first."""
+    view = View(BARE, ("prompt",), limit or ODA_WINDOW, text=columns)
     return Request(model, view, Logprobs("prompt"))
 
 

@@ -103,6 +103,16 @@ def test_a_lone_response_loses_the_tokens_that_it_loses_beside_its_prompt(limit:
     assert shown(view.showing("response"), HILL) == [f"<s>A:[{kept}]"]
 
 
+@pytest.mark.parametrize(("limit", "context"), [(10, None), (10, 10), (12, 11)])
+def test_a_start_token_before_the_lone_response_alone_takes_no_room(limit: int, context: int | None) -> None:
+    view = View(ASK, limit=limit, start="never")
+    bare = replace(ASK, header="")
+    alone = View(bare, ("response",), limit, start="always", beside=1)
+    kept = "hi" if limit == 10 else "hil"
+    assert shown(view, HILL, context=context) == [f"Q say A:[{kept}]"]
+    assert shown(alone, HILL, context=context) == [f"<s>[{kept}]"]
+
+
 def test_the_context_bounds_every_view() -> None:
     assert shown(View(ASK), HILL, context=11) == ["<s>Q say A:[hi]"]
     assert shown(View(ASK, ("prompt",)), HILL, context=5) == ["<s>Q sa"]
@@ -352,6 +362,17 @@ def test_an_encoders_last_token_stays_where_a_text_is_cut() -> None:
 def test_columns_of_a_text_are_joined_by_a_line_break() -> None:
     view = View(BARE, text=("@prompt", "@response"))
     assert shown(view, {"instruction": "a", "input": "b", "response": "c"}) == ["<s>a\nb\nc"]
+
+
+def test_columns_of_a_text_that_are_empty_take_no_line() -> None:
+    view = View(BARE, text=("@instruction", "@input", "@response"))
+    rows = [
+        {"instruction": "a", "response": ""},
+        {"instruction": "", "response": "c"},
+        {"instruction": "a", "input": "", "response": "c"},
+        {"instruction": "a", "response": None},
+    ]
+    assert shown(view, *rows) == ["<s>a", "<s>c", "<s>a\nc", NO_TEXT]
 
 
 @pytest.mark.parametrize("letter", ["a", " ", "ab ", "\n", "日"])

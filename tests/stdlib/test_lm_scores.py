@@ -67,6 +67,15 @@ def test_the_high_entropy_sum_takes_the_greatest_entropies_in_bits():
     assert Hes(using=NANO, share=0.5).reduce(known).to_list() == pytest.approx([12.0, 1.0, None, None])
 
 
+def test_the_high_entropy_sum_of_a_row_without_a_prompt_is_that_of_its_response():
+    answers = {
+        "entropies": lists([math.log(2), math.log(4)]),
+        "whole": pl.Series([3], dtype=pl.UInt32),
+        "prompt": pl.Series([None], dtype=pl.UInt32),
+    }
+    assert Hes(using=NANO, faithful=True).reduce(given(answers)).to_list() == pytest.approx([2.0])
+
+
 def test_least_confidence_and_margin_read_the_two_likeliest_tokens():
     pairs = [math.log(p) for p in (0.5, 0.25, 0.75, 0.125)]
     known = given({"likeliest": lists(pairs, [], None)})
