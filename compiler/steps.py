@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ADDING = ("score", "judge", "tag", "embed", "generate", "cluster")
 SELECTING = ("top", "bottom", "sample", "dedup", "diversify")
-RANKING = ("top", "bottom")
 PLANNED = ("compare", "judge", "tag", "generate")
 CLAUSE_FIELDS: Mapping[str, str] = {
     "using": "using",
@@ -482,7 +481,7 @@ class Steps:
     def value(self, kind: type[Op], name: str, expression: tree.Expr, annotation: Any, place: Any) -> Any:
         if name in ("per",) and isinstance(expression, tree.Name):
             checked(replace(expression, quoted=expression.quoted), place)
-        if name == "by" and kind.verb in RANKING:
+        if name in kind.numbers:
             return checked(expression, place, "number")
         return convert(expression, annotation, place)
 
@@ -592,7 +591,7 @@ class Steps:
                 ) from None
             raise problem(
                 "E305",
-                f"`{name}` of {what} {_refusal(first)}" if name else f"{what}: {_refusal(first)}",
+                f"`{name}` of {what} {_refusal(first)}" if name else f"{what} {_refusal(first)}",
                 place,
                 "this value",
                 help=_field_help(kind, name),
@@ -760,5 +759,6 @@ def _refusal(error: Any) -> str:
     known = _REFUSALS.get(error["type"])
     if known:
         return known.format(**error.get("ctx", {}))
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"is refused: {reason[:1].lower()}{reason[1:]}"
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    return f"is refused: {error['msg'][:1].lower()}{error['msg'][1:]}"

@@ -19,6 +19,7 @@ class Compression(TextScore):
 
     noun = "compression"
     positional = ("level",)
+    paper = "https://github.com/OpenDataArena/OpenDataArena-Tool"
     range = "above 0; above 1 where zlib's frame outweighs what it saves"
     example = 'load "examples/tasks.jsonl" | score compression | filter compression > 0.3'
 

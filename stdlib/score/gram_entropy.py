@@ -20,6 +20,7 @@ class GramEntropy(TextScore):
 
     noun = "gram_entropy"
     positional = ("n",)
+    paper = "https://github.com/OpenDataArena/OpenDataArena-Tool"
     range = "0 (one n-gram over and over) to log₂ of the number of n-grams"
     missing = "rows whose part has fewer than n words"
     example = 'load "examples/tasks.jsonl" | score gram_entropy | top 5 by gram_entropy'

@@ -39,6 +39,9 @@ class Ifd(Score):
 
     Both papers then keep rows with a value of at most 1 (`filter ifd <= 1`; Superfiltering: `filter ifd <
     1`): above it the prompt makes the response less likely, a sign that they do not belong together.
+
+    `faithful`: as the authors' scripts tokenise, cut and skip rows; by default both passes begin with a start
+    token and read the same tokens of the response, and a long row is cut to the model's context.
     """
 
     noun = "ifd"

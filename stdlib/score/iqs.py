@@ -39,7 +39,7 @@ class Iqs(Score):
     noun = "iqs"
     paper = "https://arxiv.org/abs/2402.18191"
     range = "about 0 (as written first) to 1 (as revised); beyond either end is possible"
-    missing = "rows with an empty response"
+    missing = "rows with an empty or blank response"
     conversations = "last: the last exchange with the earlier turns before its instruction, line by line"
     example = 'load "examples/tasks.jsonl" | score iqs using model "./ranker" | top 20% by iqs'
 

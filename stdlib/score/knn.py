@@ -30,6 +30,9 @@ class Knn(Placing, Score):
     default_model = "minilm"
     range = "0 (as many equal rows) and above; at most 2 between vectors of length 1"
     missing = "rows without a vector"
+    conversations = (
+        "last: the last prompt, or what `of` names; a language model reads everything before it too"
+    )
     example = 'load "examples/tasks.jsonl" | score knn(6) using nano | top 5 by knn'
 
     k: int = Field(6, ge=1)

@@ -50,7 +50,7 @@ class Length(Score):
     @model_validator(mode="after")
     def _has_tokenizer(self) -> Length:
         if self.unit == "tokens" and self.using is None:
-            raise ValueError("tokens are counted by a model's tokenizer: add `using` and a model")
+            raise ValueError("needs a model whose tokenizer counts tokens: add `using` and a model")
         return self
 
     def reads(self) -> frozenset[str]:

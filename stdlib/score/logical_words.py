@@ -27,6 +27,7 @@ class LogicalWords(TextScore):
     """
 
     noun = "logical_words"
+    paper = "https://github.com/OpenDataArena/OpenDataArena-Tool"
     range = "0 and above"
     missing = "none"
     example = 'load "examples/tasks.jsonl" | score logical_words | top 5 by logical_words'

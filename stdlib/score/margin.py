@@ -21,6 +21,7 @@ class Margin(OfPart):
     """
 
     noun = "margin"
+    paper = "https://doi.org/10.1007/3-540-44816-0_31"
     better = "low"
     range = "0 to 1"
     example = 'load "examples/tasks.jsonl" | score margin using nano | top 5 by margin'

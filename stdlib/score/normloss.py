@@ -31,8 +31,10 @@ class Normloss(OfPart):
     """
 
     noun = "normloss"
+    paper = "https://github.com/OpenDataArena/OpenDataArena-Tool"
     better = "low"
     range = "0 or more; log2(vocabulary) is what a model that knows nothing gets"
+    conversations = "last: the last response after everything before it (faithful: the last exchange alone)"
     example = 'load "examples/tasks.jsonl" | score normloss using nano | top 5 by normloss'
 
     of: Literal["response", "prompt", "whole"] = "response"

@@ -37,6 +37,9 @@ class Novelsum(Placing, Score):
     default_model = "minilm"
     range = "0 and above"
     missing = "rows without a vector, or with one of length 0"
+    conversations = (
+        "last: the last prompt, or what `of` names; a language model reads everything before it too"
+    )
     example = 'load "examples/tasks.jsonl" | score novelsum using nano | top 5 by novelsum'
 
     neighbours: int = Field(10, ge=1)

@@ -30,9 +30,11 @@ class Perplexity(OfPart):
     """
 
     noun = "perplexity"
+    paper = "https://arxiv.org/abs/2308.12032"
     better = "low"
     range = "1 or more; the number of tokens that the model is torn between"
     missing = "rows whose part has no token left to predict, and values beyond the largest float"
+    conversations = "last: the last response after everything before it (faithful: the last exchange alone)"
     example = 'load "examples/tasks.jsonl" | score perplexity using nano | top 5 by perplexity'
 
     of: Literal["response", "prompt", "whole"] = "response"
@@ -63,5 +65,7 @@ def as_one_text(fields: dict[str, Any]) -> dict[str, Any]:
     if not fields.get("faithful"):
         return fields
     if fields.get("of", "whole") != "whole" or "template" in fields:
-        raise ValueError("`faithful` reads the whole row without a template: leave out `of` and `template`")
+        raise ValueError(
+            "reads the whole row without a template when faithful: leave out `of` and `template`"
+        )
     return {**fields, "of": "whole"}

@@ -178,6 +178,7 @@ class Refusal(TextScore):
     """
 
     noun = "refusal"
+    paper = "https://arxiv.org/abs/2308.12032"
     better = "low"
     range = "0 and above; 0: no such phrase"
     missing = "none"

@@ -29,7 +29,7 @@ class Reward(Score):
     noun = "reward"
     paper = "https://arxiv.org/abs/2304.07327"
     range = "any number; the scale is the model's own, and numbers of two models cannot be compared"
-    missing = "rows with an empty response, or with a prompt that fills the window"
+    missing = "rows with an empty or blank response, or with a prompt that fills the window"
     conversations = (
         "last: the last response after everything before it; in a pair the earlier turns stand in the question, "
         "each on a line of its own"

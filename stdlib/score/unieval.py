@@ -47,7 +47,7 @@ class Unieval(Score):
     paper = "https://arxiv.org/abs/2210.07197"
     default_model = "unieval-dialog"
     range = "0 to 1"
-    missing = "rows with an empty response"
+    missing = "rows with an empty or blank response"
     conversations = "last: the last response; everything before it is the dialogue history, line by line"
     example = """
         load "examples/tasks.jsonl"

@@ -40,6 +40,7 @@ class Repr(Placing, Cover):
 
     noun = "repr"
     positional = ("threshold", "keep")
+    numbers = ("by",)
     paper = "https://arxiv.org/abs/2312.15685"
     default_model = "minilm"
     column: ClassVar[str] = "vectors"
@@ -71,7 +72,7 @@ class Repr(Placing, Cover):
     @model_validator(mode="after")
     def _has_no_batches_by_default(self) -> Repr:
         if not self.faithful and (self.batch, self.metric) != (1, "cosine"):
-            raise ValueError("`batch` and `metric` are for `faithful = true`")
+            raise ValueError("takes `batch` and `metric` with `faithful = true` alone")
         return self
 
     def requests(self) -> dict[str, Request]:

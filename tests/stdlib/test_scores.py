@@ -99,5 +99,5 @@ def test_length_counts_characters_words_or_tokens():
 def test_length_asks_a_model_only_for_tokens():
     assert Length(using=NANO).references() == ()
     assert Length(of="prompt").reads() == {"prompt"}
-    with pytest.raises(ValidationError, match="tokens are counted by a model's tokenizer"):
+    with pytest.raises(ValidationError, match="needs a model whose tokenizer counts tokens"):
         Length(unit="tokens")
