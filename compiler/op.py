@@ -112,6 +112,8 @@ class Op(BaseModel):
     rowwise: ClassVar[bool] = False
     """The result for a row depends on that row alone."""
     random: ClassVar[bool] = False
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """The fields with an expression that has to be a number."""
     paper: ClassVar[str] = ""
     example: ClassVar[str] = ""
     """One complete recipe that uses it; a test runs it."""

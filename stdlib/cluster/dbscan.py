@@ -49,6 +49,8 @@ class Dbscan(Grouping):
     def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
         from sklearn.cluster import DBSCAN
 
+        if not len(vectors):
+            return vectors.sum(axis=1)
         self._refuse_too_many_pairs(vectors)
         return DBSCAN(eps=self.distance, min_samples=self.least, metric=self.metric).fit_predict(vectors)
 

@@ -51,12 +51,12 @@ class Points:
 
 
 def points(column: pl.Series) -> Points:
-    """The finite vectors of a column; rows with null, NaN or infinity in place of one are left out."""
+    """The finite vectors of a column; rows with null, NaN, infinity or nothing in place of one are left out."""
     import numpy as np
 
     rows = column.is_not_null().arg_true().to_numpy()
     matrix = _matrix(column, column.drop_nulls())
-    usable = np.isfinite(matrix).all(axis=1)
+    usable = np.isfinite(matrix).all(axis=1) & bool(matrix.shape[1])
     if not usable.all():
         matrix, rows = matrix[usable], rows[usable]
     return Points(np.ascontiguousarray(matrix), rows.astype(np.int64))
