@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ...compiler.op import Adds, Answers
 from ...compiler.values import Expression
+from ...errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +32,13 @@ class Split(Adds):
     def reduce(self, known: Answers) -> pl.Series:
         import polars as pl
 
-        parts = known.evaluate(self.text).cast(pl.String).str.split(self.at)
+        text = known.evaluate(self.text)
+        if text.dtype != pl.String:
+            raise DataError(
+                "E556",
+                f"the column `{self.text.text}` holds {text.dtype}, and only a text is split into tags",
+                help="name a column of texts; one of lists of texts holds tags as it is",
+            )
+        parts = text.str.split(self.at)
         stripped = parts.list.eval(pl.element().str.strip_chars())
         return stripped.list.eval(pl.element().filter(pl.element().str.len_bytes() > 0))

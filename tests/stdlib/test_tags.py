@@ -75,3 +75,14 @@ def test_a_text_is_split_into_tags():
     texts = given(about=["math, hard math ,", "a", "", None])
     lists = Split(text=column("about")).reduce(texts)
     assert lists.to_list() == [["math", "hard math"], ["a"], [], None]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([["a"], ["b"]], "List(String)"), ([1, 2], "Int64"), ([[0.5], None], "List(Float64)")],
+)
+def test_only_a_text_is_split_into_tags(values: list[object], kind: str):
+    with pytest.raises(DataError) as error:
+        Split(text=column("about")).reduce(given(about=values))
+    assert error.value.code == "E556"
+    assert error.value.headline == f"the column `about` holds {kind}, and only a text is split into tags"
