@@ -27,6 +27,8 @@ def as_published(vectors: np.ndarray, threshold: float, wanted: int, batch: int,
     """
     import numpy as np
 
+    if not len(vectors):
+        return Sieved()
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     sieved = Sieved(taken=[0])

@@ -46,8 +46,8 @@ class Repr(Placing, Cover):
     column: ClassVar[str] = "vectors"
     example = 'load "examples/tasks.jsonl" | score length | diversify repr(0.9) by length using nano'
 
-    threshold: float = Field(0.9, ge=-1, le=1)
-    """The greatest similarity to a row taken before."""
+    threshold: float = Field(0.9, ge=-1)
+    """The greatest similarity to a row taken before, at most 1; with `manhattan` the greatest distance."""
     keep: Amount | None = None
     """At most so many rows, or this part of them; all that pass where not given."""
     by: Expression
@@ -73,6 +73,12 @@ class Repr(Placing, Cover):
     def _has_no_batches_by_default(self) -> Repr:
         if not self.faithful and (self.batch, self.metric) != (1, "cosine"):
             raise ValueError("takes `batch` and `metric` with `faithful = true` alone")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_similarity_as_threshold(self) -> Repr:
+        if self.metric == "cosine" and self.threshold > 1:
+            raise ValueError("takes a threshold of at most 1: nothing is more alike than that")
         return self
 
     def requests(self) -> dict[str, Request]:

@@ -93,3 +93,14 @@ def test_a_column_of_vectors_leaves_the_model_out():
     op = Dbscan(distance=0.1, least=1, using=ENCODER, by=column("place"))
     assert (op.using, op.requests()) == (None, {})
     assert op.reduce(given(place=[[0, 1], [0, 2], None])).to_list() == [0, 0, None]
+
+
+@pytest.mark.parametrize("kind", [*PARTING, Dbscan])
+def test_vectors_of_no_numbers_are_none(kind: type[Cluster]):
+    op = kind.model_validate({"using": ENCODER, **({"k": 2} if kind in PARTING else {"distance": 0.5})})
+    with pytest.raises(DataError, match=r"E554.*none of the 3 rows has a vector"):
+        labels(op, np.zeros((3, 0)))
+
+
+def test_no_rows_have_no_labels():
+    assert labels(Dbscan(distance=0.5, using=ENCODER), np.zeros((0, 2))) == []

@@ -96,6 +96,22 @@ def test_the_faithful_manhattan_filter_refuses_far_rows():
     assert as_published(line, 0.5, 3, 1, "manhattan").taken == [0, 1]
 
 
+def test_a_threshold_above_1_is_a_distance():
+    line = pl.Series(np.array([[1, 0], [1, 0.1], [-1, 0]], dtype=np.float32))
+    known = given({"vector": line}, evol=[3, 2, 1], id=["a", "b", "c"])
+    op = Repr(threshold=1.5, by=column("evol"), using=ENCODER, faithful=True, metric="manhattan")
+    assert op.pick(known).order.to_list() == [0, 1]
+    with pytest.raises(ValidationError, match="at most 1"):
+        Repr(threshold=1.5, by=column("evol"), using=ENCODER)
+
+
+@pytest.mark.parametrize("faithful", [True, False])
+def test_no_rows_give_no_rows(faithful: bool):
+    known = given({"vector": pl.Series([], dtype=pl.Array(pl.Float32, 2))}, evol=[], id=[])
+    op = Repr(by=column("evol"), using=ENCODER, faithful=faithful)
+    assert op.pick(known).order.to_list() == []
+
+
 def test_batches_are_for_the_faithful_form():
-    with pytest.raises(ValidationError, match="for `faithful = true`"):
+    with pytest.raises(ValidationError, match="`faithful = true` alone"):
         Repr(by=column("evol"), using=ENCODER, batch=8)
