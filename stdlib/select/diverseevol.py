@@ -40,6 +40,14 @@ def as_published(vectors: np.ndarray, chosen: Sequence[int], more: int) -> Cover
     return Covered(order, away)
 
 
+def drawn_as_published(rows: int, count: int, seed: int) -> list[int]:
+    """The rows that training begins with, ascending."""
+    import torch
+
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    return sorted(order[:count].tolist())
+
+
 def distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Without a floor at 0 under the root: the order of these sums decides which of them end below it."""
     import numpy as np

@@ -11,7 +11,7 @@ from ...compiler.values import Amount, Expression
 from ...errors import DataError
 from ..embed.placing import Placing
 from ..embed.vectors import Points
-from .diverseevol import as_published, whitened
+from .diverseevol import as_published, drawn_as_published, whitened
 from .farthest import Covered, farthest_first
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class Kcenter(Placing, Cover):
     variant: Literal["mods", "diverseevol"] = "mods"
     """Whose start and order of the result."""
     faithful: bool = False
-    """With `diverseevol`: distances as its script rounds them, so that near copies of chosen rows, whose
-    distance comes out as the root of a negative number, are chosen first."""
+    """With `diverseevol`: the rows that its script draws with the same seed, and distances as it rounds them,
+    so that near copies of chosen rows, whose distance comes out as the root of a negative number, are chosen
+    first."""
     whiten: int | None = Field(None, ge=1)
     """Distances are those of so many principal components at equal variance and length 1, an option of
     DiverseEvol's script; of the vectors themselves where not given."""
@@ -84,6 +85,8 @@ class Kcenter(Placing, Cover):
             away = placed.vectors - placed.vectors.mean(axis=0, dtype=np.float64)
             return [int((away**2).sum(axis=1).argmin())]
         count = min(self.initial or (100 if self.variant == "diverseevol" else 1), len(placed))
+        if self.faithful and self.variant == "diverseevol":
+            return drawn_as_published(len(placed), count, self.seed)
         # The legacy generator draws the row that MoDS draws with the same seed; with replacement, as there.
         drawn = np.random.RandomState(self.seed).choice(len(placed), count, replace=count == 1)
         return [int(i) for i in drawn]

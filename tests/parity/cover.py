@@ -164,6 +164,13 @@ def kcenter_of_diverseevol() -> Compared:
     return Compared(found[0], expected["new_idx_sorted"], found[1])
 
 
+@claim("kcenter: DiverseEvol from the rows that it draws", source=DIVERSE)
+def kcenter_of_diverseevol_from_the_start() -> Compared:
+    expected = read(DIVERSE)["fields"]["seed0"]
+    op = Kcenter(keep=Count(rows=200), by=PLACE, variant="diverseevol", faithful=True)
+    return Compared(picks(op, instructions()), sorted(expected["init_labeled"] + expected["new_idx_sorted"]))
+
+
 @claim("kcenter: DiverseEvol, whitened", source=DIVERSE)
 def kcenter_of_diverseevol_whitened() -> Compared:
     expected = read(DIVERSE)["fields"]["whiten64_seed0"]
