@@ -112,8 +112,8 @@ class Op(BaseModel):
     rowwise: ClassVar[bool] = False
     """The result for a row depends on that row alone."""
     random: ClassVar[bool] = False
-    numbers: ClassVar[tuple[str, ...]] = ()
-    """The fields with an expression that has to be a number."""
+    takes: ClassVar[Mapping[str, Kind]] = {}
+    """What the expressions in fields have to be, where not anything will do."""
     paper: ClassVar[str] = ""
     example: ClassVar[str] = ""
     """One complete recipe that uses it; a test runs it."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Cover, Picked, Request
-from ...compiler.values import Amount, Data, Model
+from ...compiler.values import Amount, Data, Expression, Model
 from ...compiler.wants import Pool, Template
 from ...errors import DataError
 from ..embed.directions import directions
-from ..embed.vectors import Points, points, vectors_of
+from ..embed.vectors import Points, column_in, points, vectors_of
 from .turns import Turns, in_turns
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Rds(Cover):
     """The examples of the target, such as some of a benchmark's own."""
     using: Model | None = None
     """The language model or sentence encoder that gives the vectors; the paper's is the one to be trained."""
-    vectors: str | None = None
+    vectors: Expression | None = None
     """A column of vectors in both datasets, in place of a model's."""
     of: Literal["prompt", "response", "whole"] = "whole"
     """Which part of a row counts."""
@@ -72,9 +72,6 @@ class Rds(Cover):
             )
         return self
 
-    def reads(self) -> frozenset[str]:
-        return super().reads() | ({self.vectors} if self.vectors else frozenset())
-
     def requests(self) -> dict[str, Request]:
         if self.using is None or self.vectors is not None:
             return {}
@@ -87,26 +84,20 @@ class Rds(Cover):
         rows, wanted = known.rows.height, self.keep.of(known.rows.height)
         if rows and not wanted:
             raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
-        of_target = directions(self._points(known, target, "target"), "target examples")
+        of_target = directions(self._of_target(known, target), "target examples")
         if not len(of_target):
             raise self._no_target(target.height)
         self._tell_of_overlap(known.rows, target)
-        of_rows = directions(self._points(known, known.rows, "row"))
+        of_rows = directions(points(known["row"] if self.vectors is None else known.evaluate(self.vectors)))
         if rows and not len(of_rows):
             raise self._no_rows(rows)
         turns = in_turns(of_rows.vectors, of_target.vectors, wanted)
         return _picked(turns, of_rows, target["@id"].gather(of_target.rows), rows)
 
-    def _points(self, known: Answers, frame: pl.DataFrame, name: str) -> Points:
+    def _of_target(self, known: Answers, target: pl.DataFrame) -> Points:
         if self.vectors is None:
-            return points(known[name])
-        if self.vectors in frame.columns:
-            return points(frame[self.vectors])
-        raise DataError(
-            "E559",
-            f"{self._where} has no column `{self.vectors}`",
-            help="name a column of vectors that both datasets have, or add `using` and a model",
-        )
+            return points(known["target"])
+        return points(column_in(target, self.vectors.text, self._where))
 
     @property
     def _where(self) -> str:

@@ -1,8 +1,12 @@
-"""A text where a choice wants a number is refused when the recipe is checked."""
+"""What a choice cannot choose by is refused when the recipe is checked."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import polars as pl
 import pytest
+from selrun import RecipeError, run
 from selrun.compiler.check import check
 from selrun.compiler.facts import Facts
 
@@ -18,9 +22,24 @@ STEPS = {
 }
 
 
+def refusals(steps: str) -> list[tuple[str, str]]:
+    found = check([("r.sel", f'load "rows.json" | {steps}')], Facts()).diagnostics
+    return [(one.code, one.headline) for one in found]
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_text_is_no_number_to_choose_by(step: str):
-    steps = f'load "rows.json" | tag split(response, " ") as tags | {step}'
-    found = [(one.code, one.headline) for one in check([("r.sel", steps)], Facts()).diagnostics]
+    steps = f'tag split(response, " ") as tags | {step}'
     name = step.partition("(")[0].removesuffix(" 5 by response").removesuffix(" by response").split()[-1]
-    assert found == [("E301", f"`{STEPS[step]}` of `{name}` takes a number, not a text")]
+    assert refusals(steps) == [("E301", f"`{STEPS[step]}` of `{name}` takes a number, not a text")]
+
+
+def test_rows_chosen_before_are_told_by_a_condition():
+    told = "`chosen` of `kcenter` takes a condition, not a text"
+    assert refusals("diversify kcenter(5, chosen = response) using nano") == [("E301", told)]
+
+
+def test_a_column_of_vectors_that_nobody_adds_is_refused(tmp_path: Path):
+    rows = pl.DataFrame({"instruction": ["a", "b"], "output": ["c", "d"]})
+    with pytest.raises(RecipeError, match=r"E203.*`place`"):
+        run("diversify rds(1, vectors = place) against (sample 1)", rows, store=tmp_path)

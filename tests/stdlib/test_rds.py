@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from answers import NANO, Given
+from answers import NANO, Given, column
 from hypothesis import given as over
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -108,7 +108,7 @@ def test_rows_without_any_vector_are_an_error():
 
 def test_a_column_of_vectors_stands_for_a_model():
     known = Known([[1, 0], [0, 1]], [[0, 1]])
-    assert picked(known, 1, using=None, vectors="place").order.to_list() == [1]
+    assert picked(known, 1, using=None, vectors=column("place")).order.to_list() == [1]
     with pytest.raises(DataError, match=r"target.jsonl has no column `where`") as error:
-        picked(known, 1, using=None, vectors="where")
+        picked(known, 1, using=None, vectors=column("where"))
     assert error.value.code == "E559"
