@@ -80,7 +80,7 @@ def _matrix(column: pl.Series, present: pl.Series) -> np.ndarray:
 
     kind = present.dtype
     if not isinstance(kind, pl.Array | pl.List) or not kind.inner.is_numeric():  # type: ignore[union-attr]
-        raise _not_vectors(column, f"it holds {kind}")
+        raise _not_vectors(column, f"it holds {kind if len(present) else 'no value'}")
     if isinstance(kind, pl.Array):
         return present.cast(pl.Array(pl.Float32, kind.size)).to_numpy().reshape(len(present), kind.size)
     lengths = present.list.len().unique().sort()

@@ -79,7 +79,7 @@ class Sifd(Score):
             .select("row", (pl.col("alone").cast(pl.Float64) - pl.col("given")).alias("change"))
         )
         least = tokens["change"].abs().quantile(1 - self.share, interpolation="linear")
-        matter = tokens.filter(pl.col("change").abs() > least)
+        matter = tokens.filter(pl.col("change").abs() > pl.lit(least, pl.Float64))
         means = matter.group_by("row").agg(pl.mean("change").exp().alias("sifd"))
         scores = both.select("row", scored=count > 0).join(means, on="row", how="left", maintain_order="left")
         if self.faithful:

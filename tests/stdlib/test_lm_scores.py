@@ -111,6 +111,13 @@ def test_selective_ifd_reads_the_tokens_that_the_prompt_changes_most():
     assert faithful == pytest.approx([*expected[:2], 1.0, None, None])
 
 
+@pytest.mark.filterwarnings("error")
+def test_selective_ifd_of_rows_without_a_token_has_no_value_and_nothing_to_tell():
+    answers = {"given": lists(None, []), "alone": lists(None, []), "tokens": pl.Series([None, 0])}
+    for faithful in (False, True):
+        assert Sifd(using=NANO, faithful=faithful).reduce(given(answers)).to_list() == [None, None]
+
+
 def test_selective_ifd_leaves_out_a_first_token_that_nothing_predicts():
     answers = {"given": lists([-9, -1, -2]), "alone": lists([-3, -2]), "tokens": pl.Series([3])}
     assert Sifd(using=NANO, share=0.5).reduce(given(answers)).to_list() == pytest.approx([math.exp(-2)])
