@@ -112,7 +112,7 @@ class Op(BaseModel):
     rowwise: ClassVar[bool] = False
     """The result for a row depends on that row alone."""
     random: ClassVar[bool] = False
-    takes: ClassVar[Mapping[str, Kind]] = {}
+    takes: ClassVar[tuple[tuple[str, Kind], ...]] = ()
     """What the expressions in fields have to be, where not anything will do."""
     paper: ClassVar[str] = ""
     example: ClassVar[str] = ""

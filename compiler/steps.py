@@ -481,8 +481,8 @@ class Steps:
     def value(self, kind: type[Op], name: str, expression: tree.Expr, annotation: Any, place: Any) -> Any:
         if name in ("per",) and isinstance(expression, tree.Name):
             checked(replace(expression, quoted=expression.quoted), place)
-        if name in kind.takes:
-            return checked(expression, place, kind.takes[name])
+        if wanted := dict(kind.takes).get(name):
+            return checked(expression, place, wanted)
         return convert(expression, annotation, place)
 
     def placed(

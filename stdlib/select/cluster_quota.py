@@ -29,7 +29,7 @@ class ClusterQuota(Select):
     verb = "diversify"
     noun = "cluster_quota"
     positional = ("keep",)
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2308.12067"
     example = """
         load "examples/tasks.jsonl"

@@ -35,7 +35,7 @@ class Facility(Placing, Cover):
 
     noun = "facility"
     positional = ("keep",)
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2311.14736"
     default_model = "minilm"
     example = 'load "examples/tasks.jsonl" | diversify facility(10) using nano'

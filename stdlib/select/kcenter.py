@@ -30,7 +30,7 @@ class Kcenter(Placing, Cover):
 
     noun = "kcenter"
     positional = ("keep",)
-    takes = {"chosen": "bool"}
+    takes = (("chosen", "bool"),)
     random = True
     paper = "https://arxiv.org/abs/2311.15653"
     default_model = "minilm"

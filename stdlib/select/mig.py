@@ -39,7 +39,7 @@ class Mig(Cover):
 
     noun = "mig"
     positional = ("keep", "labels")
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2504.13835"
     default_model = "minilm"
     values_of = "labels"

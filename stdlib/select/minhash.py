@@ -40,7 +40,7 @@ class Minhash(Dedup):
 
     noun = "minhash"
     positional = ("threshold",)
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
     paper = "https://doi.org/10.1109/SEQUEN.1997.666900"
     example = 'load "examples/tasks.jsonl" | dedup minhash(0.8)'
 

@@ -40,7 +40,7 @@ class Repr(Placing, Cover):
 
     noun = "repr"
     positional = ("threshold", "keep")
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2312.15685"
     default_model = "minilm"
     column: ClassVar[str] = "vectors"

@@ -102,7 +102,7 @@ class Weighted(Select):
     verb = "sample"
     noun = "weighted"
     positional = ("weight", "keep")
-    takes = {"weight": "number"}
+    takes = (("weight", "number"),)
     random = True
     paper = "https://doi.org/10.1016/j.ipl.2005.11.003"
     example = 'load "examples/tasks.jsonl" | score length | sample weighted(length, 5)'

@@ -19,7 +19,7 @@ class Ends(Select):
     """Rows from one end of an order; ties go to the earlier row, rows without a number go."""
 
     positional = ("keep",)
-    takes = {"by": "number"}
+    takes = (("by", "number"),)
 
     keep: Amount
     """How many, or which part of the rows; of each group with `per`."""
