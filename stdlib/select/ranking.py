@@ -197,6 +197,12 @@ def _by_group(cells: pl.DataFrame, totals: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _no_row(keep: Amount, rows: int, groups: int) -> DataError:
+    if not rows:
+        return DataError(
+            "E521",
+            f"{keep} of no rows is no row",
+            help="the steps before leave no row: let more rows through",
+        )
     of = f"{rows:,} rows" if groups <= 1 else f"each of {groups:,} groups, {rows:,} rows in all,"
     return DataError(
         "E521", f"{keep} of {of} is no row", help="ask for a larger share, or for a count such as `10`"

@@ -9,6 +9,7 @@ import pytest
 from selrun import RecipeError, run
 from selrun.compiler.check import check
 from selrun.compiler.facts import Facts
+from selrun.errors import DataError
 
 STEPS = {
     "top 5 by response": "by",
@@ -43,3 +44,10 @@ def test_a_column_of_vectors_that_nobody_adds_is_refused(tmp_path: Path):
     rows = pl.DataFrame({"instruction": ["a", "b"], "output": ["c", "d"]})
     with pytest.raises(RecipeError, match=r"E203.*`place`"):
         run("diversify rds(1, vectors = place) against (sample 1)", rows, store=tmp_path)
+
+
+@pytest.mark.parametrize("step", ["top 5 by n", "bottom 5 by n", "sample 5"])
+def test_where_no_row_is_left_the_steps_before_are_named(step: str, tmp_path: Path):
+    rows = pl.DataFrame({"instruction": ["a"], "output": ["b"], "n": [1.0]})
+    with pytest.raises(DataError, match=r"E521.*5 of no rows is no row\n.*steps before leave no row"):
+        run(f"filter n > 5 | {step}", rows, store=tmp_path)
