@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from parity.table import LINE, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,3 +35,19 @@ def tasks() -> Path:
 def tmp_store(tmp_path: Path) -> Path:
     """A store of the test's own."""
     return tmp_path / "store"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Ends the suite with the table of parity."""
+    found = sorted(claims(terminalreporter))
+    if found:
+        terminalreporter.section("parity")
+        for line in table(found):
+            terminalreporter.write_line(line)
+
+
+def claims(terminalreporter: pytest.TerminalReporter) -> Iterator[tuple[str, ...]]:
+    """What the tests of parity recorded, in whichever process they ran."""
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            yield from (tuple(value) for name, value in report.user_properties if name == LINE)
