@@ -41,7 +41,8 @@ def format_step(step: tree.AnyStep) -> str:
         case tree.CallStep():
             return " ".join((expression_text(step.call), *map(clause_text, step.clauses)))
         case tree.Step():
-            things = ", ".join(thing_text(thing) for thing in step.things)
+            texts = [thing_text(thing) for thing in step.things]
+            things = ", ".join((*map(after_word, texts[:1]), *texts[1:]))
             head = f"{name_text(step.verb)} {things}" if things else name_text(step.verb)
             return " ".join((head, *map(clause_text, step.clauses)))
         case _:
@@ -59,7 +60,13 @@ def thing_text(thing: tree.Expr | tree.Assign) -> str:
 
 
 def clause_text(clause: tree.Clause) -> str:
-    return f"{clause.keyword} {', '.join(map(thing_text, clause.values))}"
+    values = ", ".join(map(thing_text, clause.values))
+    return f"{clause.keyword} {after_word(values) if clause.keyword == 'as' else values}"
+
+
+def after_word(text: str) -> str:
+    """The text where a name follows: there `model "id"` would read as a name and a text."""
+    return f"({text})" if text.startswith('model "') else text
 
 
 def name_text(name: tree.Name) -> str:

@@ -107,3 +107,8 @@ def test_writing(text: str, written: str):
 def test_a_long_chain_gets_a_line_for_each_step():
     chain = " | ".join(["filter len(response) > 10"] * 5)
     assert format_recipe(chain) == "\n| ".join(["filter len(response) > 10"] * 5) + "\n"
+
+
+@pytest.mark.parametrize("text", ['score (model "x"), prompt\n', 'score ifd as (model "x")\n'])
+def test_a_model_by_its_id_stands_in_parentheses_where_a_name_follows(text: str):
+    assert format_recipe(read(text)) == text
