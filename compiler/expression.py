@@ -21,6 +21,15 @@ def physical(name: str) -> str:
     return f"@{name}" if name in CANONICAL else name
 
 
+def column(name: str) -> pl.Expr:
+    """The column of exactly that name; polars takes `*` and `^…$` for patterns."""
+    import polars as pl
+    from polars import selectors
+
+    is_pattern = name == "*" or (name.startswith("^") and name.endswith("$"))
+    return selectors.by_name(name).as_expr() if is_pattern else pl.col(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function of the expression language."""
@@ -120,7 +129,7 @@ def to_polars(expression: tree.Expr) -> pl.Expr:
 
     match expression:
         case tree.Name():
-            return pl.col(physical(expression.text))
+            return column(physical(expression.text))
         case tree.Unary(operator="not"):
             return ~to_polars(expression.operand)
         case tree.Unary():

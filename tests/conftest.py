@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from parity.table import LINE, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Times belong into benchmarks: on a busy machine a test may take as long as it likes.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# A test may take as long as it likes, and draws the same examples every time; `SELRUN_RANDOM=1` draws new ones.
+settings.register_profile("suite", deadline=None, derandomize="SELRUN_RANDOM" not in os.environ)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

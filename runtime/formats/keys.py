@@ -123,5 +123,7 @@ def fingerprint(frame: pl.DataFrame, covered: Iterable[str]) -> str:
 
 
 def column_digest(frame: pl.DataFrame, name: str) -> bytes:
-    halves = hashed(frame.select(sized(as_text(frame, name)).alias("text"))["text"])
+    # Alone and renamed: polars takes a name such as `*` for a pattern of names.
+    column = frame[name].alias("value").to_frame()
+    halves = hashed(column.select(sized(as_text(column, "value")).alias("text"))["text"])
     return halves.to_numpy().tobytes()

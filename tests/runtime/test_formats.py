@@ -12,6 +12,7 @@ from typing import Any
 import fsspec
 import polars as pl
 import pytest
+import selrun
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -472,3 +473,12 @@ def test_an_unknown_shape_lists_the_known_ones():
     with pytest.raises(DataError) as caught:
         read_rows(ROWS, shape="alpacca")
     assert caught.value.code == "E514"
+
+
+@pytest.mark.parametrize("name", ["*", "^in.*$", "^*$"])
+def test_a_column_named_like_a_pattern_is_one_column(name: str, tmp_path: Path):
+    rows = [{name: None, "instruction": "a", "output": "b"}, {name: 3, "instruction": "c", "output": "d"}]
+    source = written(rows, tmp_path / "in.jsonl")
+    assert plain(again(source, tmp_path / "out.jsonl")) == rows
+    kept = selrun.run(f"filter `{name}` > 1", source, store=tmp_path / "store").rows
+    assert kept.rows(named=True) == rows[1:]
