@@ -56,7 +56,7 @@ def columns_of(frame: pl.DataFrame, layout: Layout, scores: Sequence[str]) -> pl
             help=f"give the score another name: `as new_{doubled[0]}`",
         )
     marks = [name for name in ("@keys", "@ints") if name in frame.columns]
-    return pl.DataFrame([frame[name] for name in (*own, *scores, *marks)])
+    return pl.DataFrame({name: frame[name] for name in (*own, *scores, *marks)})
 
 
 def reshaped(frame: pl.DataFrame, layout: Layout, shape: Shape) -> tuple[pl.DataFrame, Layout]:
