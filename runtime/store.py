@@ -32,6 +32,8 @@ MANY = 200
 """Segments of one pass above which the small ones are united."""
 LARGE = 256 << 20
 """Bytes up to which segments are united."""
+PATIENCE = tuple(min(0.25, 0.001 * 2**at) for at in range(20))
+"""Seconds to wait, look by look, while another run removes the segments that it has united: three in all."""
 
 _NOTHING = pl.DataFrame(schema={"key": pl.String, "answer": pl.Null, "problem": pl.String})
 
@@ -240,11 +242,11 @@ class Store:
 
     def _steadily(self, passkey: str, look: Callable[[list[Segment]], _Result]) -> _Result:
         """What `look` sees in a listing whose files do not vanish while it looks."""
-        for _ in range(20):
+        for wait in PATIENCE:
             try:
                 return look(self._segments(passkey))
             except FileNotFoundError:
-                continue
+                time.sleep(wait)
         raise StoreError(
             "E613",
             f"segments of pass {passkey[:12]} vanish while they are read",
@@ -298,12 +300,13 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _listing(folder: Path) -> list[Segment]:
-    # While segments are united, one listing can miss both the union and parts of it; two equal ones cannot.
+    # While segments are united, one listing can miss both the union and parts of it. One that still has all
+    # that was seen before it began cannot; what was written meanwhile may be there or not.
     seen = _list_once(folder)
-    for _ in range(20):
+    for _ in PATIENCE:
         again = _list_once(folder)
-        if again == seen:
-            break
+        if set(seen) <= set(again):
+            return again
         seen = again
     return seen
 

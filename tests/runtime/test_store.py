@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,13 +246,39 @@ def test_no_room_for_a_segment_or_a_model_is_an_error_that_loses_nothing(tmp_sto
     assert child.stdout.splitlines() == ["E612", "E612 None", "100000 []"], child.stderr
 
 
-def test_segments_that_keep_vanishing_are_an_error_in_the_end(tmp_store: Path):
-    store = Store(tmp_store)
+def vanished(store: Store) -> Path:
+    """A segment of the pass that is listed and cannot be opened, as while another run unites segments."""
+    path = segments(store)[0].with_name("1-aa-1-00000000.parquet")
+    path.symlink_to("gone")
+    return path
+
+
+def test_segments_that_keep_vanishing_are_an_error_in_the_end(
+    tmp_store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store, waits = Store(tmp_store), []
     store.write(KEY, rows("a"), META)
-    segments(store)[0].with_name("1-aa-1-00000000.parquet").symlink_to("gone")
+    vanished(store)
+    monkeypatch.setattr(time, "sleep", waits.append)
     with pytest.raises(StoreError, match="vanish while they are read") as stopped:
         store.missing(KEY, series("a"))
     assert stopped.value.code == "E613"
+    assert 3 < sum(waits) < 10
+
+
+def test_segments_that_vanish_for_a_while_are_waited_for(tmp_store: Path, monkeypatch: pytest.MonkeyPatch):
+    store, waits = Store(tmp_store), []
+    store.write(KEY, rows("a"), META)
+    path = vanished(store)
+
+    def until_they_are_united(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 12:
+            path.unlink()
+
+    monkeypatch.setattr(time, "sleep", until_they_are_united)
+    assert store.missing(KEY, series("a", "b")).to_list() == ["b"]
+    assert len(waits) == 12
 
 
 def test_a_lost_description_of_a_pass_is_written_again(tmp_store: Path):
