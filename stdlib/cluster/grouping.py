@@ -11,6 +11,7 @@ from ...compiler.op import Answers, Cluster
 from ...compiler.values import Expression
 from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.shortage import too_few
 from ..embed.vectors import Points
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Parting(Grouping):
 
     def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
         if len(vectors) < self.k:
-            raise too_few(f"{self.noun}({{}})", self.k, len(vectors), rows)
+            raise fewer_than(self.k, self.noun, len(vectors), rows)
         labels = self.parts(vectors)
         self._tell_of_empty_clusters(labels, vectors)
         return labels
@@ -78,11 +79,8 @@ class Parting(Grouping):
         warnings.warn(f"{self.noun}({self.k}) found only {used} clusters{why}", stacklevel=2)
 
 
-def too_few(call: str, wanted: int, placed: int, rows: int) -> DataError:
-    """The error of fewer rows than clusters; `call` is the operation with `{}` in place of their number."""
-    counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
-    return DataError(
-        "E520",
-        f"{call.format(wanted)} needs {wanted:,} rows, and there are {counted}",
-        help=f"ask for fewer clusters, such as `{call.format(max(1, placed // 10))}`",
-    )
+def fewer_than(k: int, noun: str, placed: int, rows: int) -> DataError:
+    """The error of fewer rows than clusters."""
+    needed = f"{noun}({k}) needs {k:,} rows"
+    fewer = f"ask for fewer clusters, such as `{noun}({max(1, placed // 10)})`"
+    return too_few(needed, placed, rows, advice=fewer)

@@ -10,6 +10,7 @@ from ...compiler.op import Answers, Score
 from ...compiler.values import Expression
 from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.shortage import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,9 +69,8 @@ def fewer_neighbours(noun: str, rows: int) -> str:
 
 
 def _too_few(k: int, placed: int, rows: int) -> DataError:
-    counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
     return DataError(
         "E555",
-        f"{k:,} neighbours of each row need {k + 1:,} rows, and there are {counted}",
+        f"{k:,} neighbours of each row need {k + 1:,} rows, and there are {counted(placed, rows)}",
         help=fewer_neighbours("knn", placed),
     )

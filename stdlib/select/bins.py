@@ -10,7 +10,9 @@ from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.shortage import too_few
 from ..embed.vectors import Points
+from .amounts import no_row, too_many
 from .graphcut import graph_cut_bins
 from .quota import quotas
 
@@ -68,15 +70,14 @@ class Bins(Placing, Cover):
         """How many points each bin takes, and how many are drawn from it."""
         wanted = self.keep.of(rows)
         if placed < self.k:
-            raise self._too_few(placed, rows)
+            needed = f"{self._call} needs {self.k:,} rows"
+            raise too_few(needed, placed, rows, advice="ask for fewer bins")
         if wanted > placed:
-            raise DataError(
-                "E522",
-                f"bins({self.k}, {self.keep}) needs {wanted:,} rows with a vector, and there are {placed:,}",
-                help=f"ask for no more than {placed:,} rows",
-            )
-        if wanted < (self.k if self.faithful else 1):
-            raise self._no_row(wanted, rows)
+            raise too_many(self._call, wanted, placed)
+        if not wanted:
+            raise no_row(self.keep, rows)
+        if self.faithful and wanted < self.k:
+            raise self._no_row_of_a_bin(wanted)
         if self.faithful:
             return [placed // self.k] * self.k, [wanted // self.k] * self.k
         sizes = [(placed + self.k - 1 - at) // self.k for at in range(self.k)]
@@ -108,17 +109,11 @@ class Bins(Placing, Cover):
         why = why.when(bins == NO_BIN).then(pl.lit("left over by bins of equal size")).otherwise(undrawn)
         return pl.select(pl.when(~taken).then(why).alias("reason")).to_series()
 
-    def _too_few(self, placed: int, rows: int) -> DataError:
-        counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
-        return DataError(
-            "E520",
-            f"bins({self.k}, {self.keep}) needs {self.k:,} rows, and there are {counted}",
-            help="ask for fewer bins",
-        )
+    @property
+    def _call(self) -> str:
+        return f"bins({self.k}, {self.keep})"
 
-    def _no_row(self, wanted: int, rows: int) -> DataError:
-        if not wanted:
-            return DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+    def _no_row_of_a_bin(self, wanted: int) -> DataError:
         return DataError(
             "E521",
             f"{wanted:,} rows from {self.k:,} bins is no row of any of them",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
+from .amounts import no_row
 from .ranking import groups_of, how_many_places
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ClusterQuota(Select):
 
     def _nothing(self, wanted: int, rows: int) -> DataError:
         if not wanted:
-            return DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+            return no_row(self.keep, rows)
         return DataError(
             "E524",
             f"none of the {rows:,} rows has a number for `{self.by.text}` and a cluster in `{self.per}`",

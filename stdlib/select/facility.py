@@ -11,6 +11,7 @@ from ...compiler.values import Amount, Expression
 from ...errors import DataError
 from ..embed.placing import Placing
 from ..embed.vectors import Points
+from .amounts import no_row, too_many
 from .lazy import Facility as Growing
 from .pairs import Pairs, cosine, nearness
 
@@ -59,8 +60,10 @@ class Facility(Placing, Cover):
         placed = (self.placed if self.faithful else self.directed)(known)
         worth = self._worth(known)[placed.rows]
         wanted, there = self.keep.of(rows), int(np.isfinite(worth).sum())
-        if not wanted or wanted > there:
-            raise self._cannot_choose(wanted, there, rows)
+        if not wanted:
+            raise no_row(self.keep, rows)
+        if wanted > there:
+            raise self._too_many(wanted, there)
         found = self._empty(placed.vectors, worth)
         gains = found.choose(wanted)
         return self._picked(found, gains, placed, rows)
@@ -114,15 +117,9 @@ class Facility(Placing, Cover):
         why = why.when(worthless).then(pl.lit(f"no number for `{number}`")).otherwise(covered)
         return pl.select(pl.when(~taken).then(why).alias("reason")).to_series()
 
-    def _cannot_choose(self, wanted: int, there: int, rows: int) -> DataError:
-        if not wanted:
-            return DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+    def _too_many(self, wanted: int, there: int) -> DataError:
         what = "a vector" if self.by is None else f"a vector and a number for `{self.by.text}`"
-        return DataError(
-            "E522",
-            f"facility({self.keep}) needs {wanted:,} rows with {what}, and there are {there:,}",
-            help=f"ask for no more than {there:,} rows",
-        )
+        return too_many(f"facility({self.keep})", wanted, there, what)
 
     def _no_number(self, rows: int) -> DataError:
         text = self.by.text if self.by is not None else ""

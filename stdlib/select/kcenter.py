@@ -8,9 +8,9 @@ from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
-from ...errors import DataError
 from ..embed.placing import Placing
 from ..embed.vectors import Points
+from .amounts import no_row, too_many
 from .diverseevol import as_published, drawn_as_published, whitened
 from .farthest import Covered, farthest_first
 
@@ -59,17 +59,19 @@ class Kcenter(Placing, Cover):
     seed: int = 0
 
     def pick(self, known: Answers) -> Picked:
-        placed = self.placed(known)
+        rows, placed = known.rows.height, self.placed(known)
         before = self._chosen_before(known, placed)
-        more = self.keep.of(known.rows.height)
-        if not more or more + len(before) > len(placed):
-            raise self._cannot_choose(more, len(placed) - len(before), known.rows.height)
+        more, there = self.keep.of(rows), len(placed) - len(before)
+        if not more:
+            raise no_row(self.keep, rows)
+        if more > there:
+            raise too_many(f"kcenter({self.keep})", more, there)
         if self.whiten is not None:
             placed = Points(whitened(placed.vectors, self.whiten), placed.rows)
         start = before or self._start(placed)[:more]
         greedy = as_published if self.faithful and self.variant == "diverseevol" else farthest_first
         covered = greedy(placed.vectors, start, len(before) + more - len(start))
-        return self._picked(covered, placed, known.rows.height)
+        return self._picked(covered, placed, rows)
 
     def _chosen_before(self, known: Answers, placed: Points) -> list[int]:
         if self.chosen is None:
@@ -106,15 +108,6 @@ class Kcenter(Placing, Cover):
         notes = {"kept": len(order), "of": rows, "radius": radius}
         order = order.sort() if self.variant == "diverseevol" else order
         return Picked(order, _reasons(distance, taken, radius), {"distance": distance}, notes)
-
-    def _cannot_choose(self, wanted: int, there: int, rows: int) -> DataError:
-        if not wanted:
-            return DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
-        return DataError(
-            "E522",
-            f"kcenter({self.keep}) needs {wanted:,} rows with a vector, and there are {there:,}",
-            help=f"ask for no more than {there:,} rows",
-        )
 
 
 def _reasons(distance: pl.Series, taken: np.ndarray, radius: float) -> pl.Series:

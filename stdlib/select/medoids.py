@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Expression
-from ...errors import DataError
+from ..cluster.grouping import fewer_than
 from ..embed.placing import Placing
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Medoids(Placing, Cover):
 
         rows, placed = known.rows.height, self.placed(known)
         if len(placed) < self.k:
-            raise self._too_few(len(placed), rows)
+            raise fewer_than(self.k, self.noun, len(placed), rows)
         centres = self.centres(placed.vectors)
         nearest = dict.fromkeys(nearest_to(centres, placed.vectors))
         order = pl.Series(placed.rows[list(nearest)], dtype=pl.UInt32)
@@ -63,14 +63,6 @@ class Medoids(Placing, Cover):
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = KMeans(self.k, n_init=self.n_init, random_state=self.seed).fit(vectors)  # type: ignore[arg-type]
         return found.cluster_centers_
-
-    def _too_few(self, placed: int, rows: int) -> DataError:
-        counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
-        return DataError(
-            "E520",
-            f"medoids({self.k}) needs {self.k:,} rows, and there are {counted}",
-            help=f"ask for fewer clusters, such as `medoids({max(1, placed // 10)})`",
-        )
 
 
 def nearest_to(centres: np.ndarray, vectors: np.ndarray) -> list[int]:

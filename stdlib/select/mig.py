@@ -14,6 +14,7 @@ from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.directions import directions
 from ..embed.vectors import points, vectors_of
+from .amounts import rows_wanted
 from .information import Chosen, membership, most_informative, propagation, similar
 from .tags import tag_sets
 
@@ -92,7 +93,7 @@ class Mig(Cover):
 
         tags = tag_sets(known.evaluate(self.labels), self.labels.text)
         scores = numbers(known.evaluate(self.by))
-        wanted = self._wanted(len(tags))
+        wanted = rows_wanted(self.keep, len(tags))
         rows = np.flatnonzero(~np.isnan(scores) & np.array([bool(row) for row in tags], dtype=bool))
         self._refuse(scores, rows, known)
         vocabulary = sorted(frozenset().union(*tags))
@@ -108,12 +109,6 @@ class Mig(Cover):
         if self.phi == "exponential":
             return self.rate * exp(-self.rate * x)
         return self.power * (x + self.shift) ** (self.power - 1)
-
-    def _wanted(self, rows: int) -> int:
-        wanted = self.keep.of(rows)
-        if rows and not wanted:
-            raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
-        return wanted
 
     def _refuse(self, scores: np.ndarray, rows: np.ndarray, known: Answers) -> None:
         if len(scores) and not len(rows):

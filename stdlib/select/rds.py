@@ -13,6 +13,7 @@ from ...compiler.wants import Pool, Template
 from ...errors import DataError
 from ..embed.directions import directions
 from ..embed.vectors import Points, column_in, points, vectors_of
+from .amounts import rows_wanted
 from .turns import Turns, in_turns
 
 if TYPE_CHECKING:
@@ -81,9 +82,8 @@ class Rds(Cover):
 
     def pick(self, known: Answers) -> Picked:
         target = known.dataset(self.against)
-        rows, wanted = known.rows.height, self.keep.of(known.rows.height)
-        if rows and not wanted:
-            raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        rows = known.rows.height
+        wanted = rows_wanted(self.keep, rows)
         of_target = directions(self._of_target(known, target), "target examples")
         if not len(of_target):
             raise self._no_target(target.height)

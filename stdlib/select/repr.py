@@ -13,6 +13,7 @@ from ...compiler.wants import Pool, Template
 from ...errors import DataError
 from ..embed.placing import Placing
 from ..embed.vectors import vectors_of
+from .amounts import rows_wanted
 from .deita import Metric, Sieved, as_published
 from .top import best_first
 
@@ -107,10 +108,7 @@ class Repr(Placing, Cover):
         return as_published(vectors, self.threshold, wanted, self.batch, self.metric)
 
     def _wanted(self, rows: int) -> int:
-        wanted = rows if self.keep is None else self.keep.of(rows)
-        if wanted or not rows:
-            return wanted
-        raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        return rows if self.keep is None else rows_wanted(self.keep, rows)
 
     def _nothing_to_choose(self, rows: int) -> DataError:
         return DataError(

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ...compiler.op import Answers, Dedup, Picked
 from ...compiler.values import Expression
-from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.shortage import too_few
 from ..embed.vectors import Points
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Semdedup(Placing, Dedup):
 
         k = isqrt(len(placed)) if self.k is None else self.k
         if k > len(placed):
-            raise self._too_few(k, len(placed), rows)
+            needed = f"semdedup needs {k:,} rows for its {k:,} clusters"
+            raise too_few(needed, len(placed), rows, advice="leave `k` out")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             labels = MiniBatchKMeans(k, n_init=1, random_state=self.seed).fit_predict(placed.vectors)  # type: ignore[arg-type]
@@ -99,14 +100,6 @@ class Semdedup(Placing, Dedup):
             other,
         )
         return pl.select(pl.when(pl.Series(rival != ALONE)).then(told).alias("reason")).to_series()
-
-    def _too_few(self, k: int, placed: int, rows: int) -> DataError:
-        counted = f"{rows:,}" if placed == rows else f"{placed:,} with a vector, of {rows:,}"
-        return DataError(
-            "E520",
-            f"semdedup needs {k:,} rows for its {k:,} clusters, and there are {counted}",
-            help="leave `k` out",
-        )
 
 
 def most_alike_before(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from pydantic import Field
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
+from .amounts import rows_wanted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,9 +46,7 @@ class Tags(Cover):
     def pick(self, known: Answers) -> Picked:
         tags = tag_sets(known.evaluate(self.by), self.by.text)
         rows = len(tags)
-        wanted = self.keep.of(rows)
-        if rows and not wanted:
-            raise DataError("E521", f"{self.keep} of {rows:,} rows is no row", help="ask for a larger share")
+        wanted = rows_wanted(self.keep, rows)
         taken = complexity_first(tags, wanted, self.passes)
         if len(taken.order) < min(wanted, rows):
             self._tell_of_too_few(len(taken.order), wanted, tags)
