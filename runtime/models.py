@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..compiler.facts import Card
@@ -15,6 +16,7 @@ from ..compiler.kinds import IN_WORDS
 from ..compiler.values import ModelKind
 from ..errors import ModelError
 from . import nano
+from .weights import PICKLED, SAFE, called_by, is_pickled, own_weights, parameter_count, unsafe, weight_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -33,9 +35,10 @@ FILES = (
     "2_Normalize/*",
     "2_Dense/*",
 )
-"""What is fetched from the hub: weights in safetensors only, and no code."""
+"""What is fetched from the hub: weights in safetensors, and no code."""
+PICKLES = (PICKLED, f"[0-9]_*/{PICKLED}")
+"""What is fetched besides where a model has no safetensors."""
 IDENTIFYING = (
-    "*.safetensors",
     "config.json",
     "adapter_config.json",
     "tokenizer*",
@@ -50,9 +53,8 @@ IDENTIFYING = (
     "config_sentence_transformers.json",
     "preprocessor_config.json",
     "[0-9]_*/config.json",
-    "[0-9]_*/*.safetensors",
 )
-"""Files that decide what a model says."""
+"""Files that decide what a model says, besides its weights."""
 RESERVED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 """Types of models that begin to count positions after the one of the padding token."""
 
@@ -178,31 +180,6 @@ def _encoder_context(folder: Path, target: str) -> int | None:
     return read_object(path, target).get("max_seq_length") if path.exists() else None
 
 
-def parameter_count(folder: Path) -> int | None:
-    """The number of weights, from the heads of the safetensors files; `None` without one."""
-    total = 0
-    for path in sorted(folder.glob("*.safetensors")):
-        total += sum(_numbers(entry["shape"]) for entry in _tensors(path))
-    return total or None
-
-
-def _tensors(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            head = json.loads(file.read(min(size, 100_000_000)))
-    except (OSError, ValueError):
-        return
-    yield from (entry for name, entry in head.items() if name != "__metadata__")
-
-
-def _numbers(shape: list[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
-
-
 # Where it is
 
 
@@ -234,11 +211,16 @@ def from_hub(target: str, *, weights: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name, _, revision = target.partition("@")
-    patterns: list[str] = [name for name in FILES if weights or name != "*.safetensors"]
+
+    def fetched(patterns: Iterable[str]) -> Path:
+        allowed = list(patterns)
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=allowed, max_workers=4))
+
     try:
-        return Path(
-            snapshot_download(name, revision=revision or None, allow_patterns=patterns, max_workers=4)
-        )
+        if not weights:
+            return fetched(pattern for pattern in FILES if pattern != SAFE)
+        folder = fetched(FILES)
+        return folder if own_weights(folder) else fetched(PICKLES)
     except HFValidationError as error:
         raise ModelError(
             "E430", f"`{target}` is not a hub id: {error}", help='write `model "org/name@revision"`'
@@ -292,7 +274,9 @@ def identity(target: str, memo: Memo | None = None) -> str:
 
 def folder_identity(folder: Path, memo: Memo | None = None) -> str:
     """A hash of all files that decide what the model says; remembered while they stay as they are."""
-    paths = sorted({path for pattern in IDENTIFYING for path in folder.glob(pattern) if path.is_file()})
+    named = {path for pattern in IDENTIFYING for path in folder.glob(pattern) if path.is_file()}
+    weights = {path for place in (folder, *folder.glob("[0-9]_*/")) for path in weight_files(place)}
+    paths = sorted(named | weights)
     stats = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
     key = hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:32]
     known = memo.get(key) if memo is not None else None
@@ -365,15 +349,14 @@ def checked_weights(
     kind: Any, folder: Path, target: str, dtype: Any, *, unused: tuple[str, ...] = (UNUSED,)
 ) -> Any:
     """The model with every weight from its files; one that is missing or of another shape is an error."""
-    if not any(folder.glob("*.safetensors")):
-        raise _no_safetensors(folder, target)
+    pickled = is_pickled(folder, target)
     try:
         model, report = kind.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,
-            output_loading_info=True,
+            folder, dtype=dtype, use_safetensors=not pickled, weights_only=True, trust_remote_code=False,
+            local_files_only=True, output_loading_info=True,
         )  # fmt: skip
     except refusals() as error:
-        raise does_not_load(target, f"{type(error).__name__}: {first_line(error)}") from None
+        raise refused(error, folder, target) from None
     missing = (name for name in report.get("missing_keys", ()) if not name.startswith(unused))
     wrong = [*missing, *(str(k[0]) for k in report.get("mismatched_keys", ()))]
     if wrong:
@@ -386,17 +369,15 @@ def refusals() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
-    known = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError)
+    known = (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, EOFError, UnpicklingError)
     return (SafetensorError, StrictDataclassError, *known)
 
 
-def _no_safetensors(folder: Path, target: str) -> ModelError:
-    others = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pt"))
-    fact = f"only {others[0]}, which can run code when it is read" if others else "no weights"
-    return ModelError(
-        "E433", f"`{target}` has no safetensors weights: there is {fact}",
-        help="convert it: load it where you trust it and call `save_pretrained`, which writes safetensors",
-    )  # fmt: skip
+def refused(error: Exception, folder: Path, target: str) -> ModelError:
+    """Weights that hold more than tensors, or that do not load."""
+    if isinstance(error, UnpicklingError) and (call := called_by(error)):
+        return unsafe(folder, target, call)
+    return does_not_load(target, f"{type(error).__name__}: {first_line(error)}")
 
 
 def does_not_load(target: str, fact: str) -> ModelError:
@@ -443,27 +424,29 @@ def load_encoder(target: str, card: Card, dtype: str, device: str) -> LoadedMode
     from sentence_transformers import SentenceTransformer
 
     folder = found(target)
-    if not list(folder.rglob("*.safetensors")):
-        raise _no_safetensors(folder, target)
+    body = folder / body_of(folder)
+    reads = {"dtype": dtype, "use_safetensors": not is_pickled(body, target), "weights_only": True}
     try:
         model = SentenceTransformer(
-            str(folder), device=device, trust_remote_code=False, local_files_only=True,
-            model_kwargs={"dtype": dtype, "use_safetensors": True},
-        )  # fmt: skip
+            str(folder), device=device, trust_remote_code=False, local_files_only=True, model_kwargs=reads
+        )
     except refusals() as error:
-        raise does_not_load(target, f"{type(error).__name__}: {first_line(error)}") from None
-    check_encoder(model[0], folder, target)
+        raise refused(error, body, target) from None
+    check_encoder(model[0], body, target)
     return LoadedModel(model.eval().requires_grad_(False), model.tokenizer, card, dtype, device, target)
 
 
-def check_encoder(first: Any, folder: Path, target: str) -> None:
+def body_of(folder: Path) -> str:
+    """Where in a sentence encoder's folder the network lies."""
+    modules = folder / "modules.json"
+    return json.loads(modules.read_text("utf-8"))[0].get("path", "") if modules.exists() else ""
+
+
+def check_encoder(first: Any, body: Path, target: str) -> None:
     """Refuses an encoder with weights that are not in its files, which would be made up without a word."""
     network = getattr(first, "auto_model", None)
-    modules = folder / "modules.json"
-    if network is None:
-        return
-    place = json.loads(modules.read_text("utf-8"))[0].get("path", "") if modules.exists() else ""
-    checked_weights(type(network), folder / place, target, network.dtype)
+    if network is not None:
+        checked_weights(type(network), body, target, network.dtype)
 
 
 def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
