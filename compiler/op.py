@@ -117,6 +117,8 @@ class Op(BaseModel):
     paper: ClassVar[str] = ""
     example: ClassVar[str] = ""
     """One complete recipe that uses it; a test runs it."""
+    vectors_in: ClassVar[tuple[str, ...]] = ()
+    """The fields with a column of vectors, any one of which stands for the model of `using`."""
     default_model: ClassVar[str | None] = None
     """The model of the catalogue taken when there is no `using` and none was used before in the chain."""
 

@@ -549,8 +549,9 @@ class Steps:
             values.setdefault("seed", self.resolver.seed)
         if "spread" in kind.model_fields:
             values["spread"] = flow.schema.spread
-        given = "vectors" if "vectors" in kind.model_fields else "by"
-        if "using" not in kind.model_fields or "using" in values or values.get(given) is not None:
+        if "using" not in kind.model_fields or "using" in values:
+            return
+        if any(values.get(name) is not None for name in kind.vectors_in):
             return
         model = flow.model or self.default_model(kind, scope, flow, span)
         if model is None and kind.model_fields["using"].is_required():

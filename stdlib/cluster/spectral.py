@@ -53,6 +53,7 @@ class Spectral(Parting):
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Graph is not fully connected")
+            warnings.filterwarnings("ignore", message="The spectral clustering API has changed")
             return fit.fit_predict(vectors)
 
     def _too_many(self, rows: int) -> DataError:

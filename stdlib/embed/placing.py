@@ -9,7 +9,7 @@ from pydantic import model_validator
 from ...compiler.op import Answers, Op, Request
 from ...compiler.templates import ALPACA
 from ...compiler.values import Expression, Model
-from ...compiler.wants import Template
+from ...compiler.wants import Pool, Template
 from ...errors import DataError
 from .directions import directions
 from .vectors import Points, points, vectors_of
@@ -18,8 +18,8 @@ from .vectors import Points, points, vectors_of
 class Placing(Op):
     """An operation that looks at a vector for every row."""
 
-    column: ClassVar[str] = "by"
-    """The field that names a column of vectors."""
+    vectors_in: ClassVar[tuple[str, ...]] = ("by", "vectors")
+    """`by` is another word for `vectors`, but where it is not among these: there it orders the rows."""
 
     using: Model | None = None
     """The sentence encoder or language model that gives the vectors."""
@@ -27,28 +27,38 @@ class Placing(Op):
     """Which part of the row the model reads."""
     template: Template = ALPACA
     """How a language model is shown the row."""
+    vectors: Expression | None = None
+    """A column of vectors in place of a model's."""
 
     @model_validator(mode="before")
     @classmethod
     def _asks_no_model_in_vain(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return fields if fields.get(cls.column) is None else {**fields, "using": None}
+        given = [name for name in cls.vectors_in if fields.get(name) is not None]
+        if len(given) > 1:
+            raise ValueError("takes one column of vectors: name it with `by` or with `vectors =`")
+        return {**fields, "using": None} if given else fields
 
     @model_validator(mode="after")
     def _has_vectors(self) -> Placing:
         if self.using is None and self.given_vectors is None:
-            word = "`by`" if self.column == "by" else f"`{self.column} =`"
+            word = "`by`" if "by" in self.vectors_in else "`vectors =`"
             raise ValueError(f"needs vectors: add `using` and a model, or {word} and a column of vectors")
         return self
 
     @property
     def given_vectors(self) -> Expression | None:
         """The column of vectors that the recipe names."""
-        return getattr(self, self.column)
+        return next((given for name in self.vectors_in if (given := getattr(self, name)) is not None), None)
 
     def requests(self) -> dict[str, Request]:
+        vector = self.vector()
+        return {} if vector is None else {"vector": vector}
+
+    def vector(self, *, limit: int | None = None, pool: Pool = "mean") -> Request | None:
+        """The request for a vector of every row; none where a column is named."""
         if self.given_vectors is not None or self.using is None:
-            return {}
-        return {"vector": vectors_of(self.using, self.of, self.template)}
+            return None
+        return vectors_of(self.using, self.of, self.template, limit=limit, pool=pool)
 
     def placed(self, known: Answers) -> Points:
         """The rows that have a vector of finite numbers. Raises DataError E554 where none has."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from ...compiler.op import Answers, Evaluate, Request
-from ...compiler.templates import ALPACA
-from ...compiler.values import Data, Expression, Model
-from ...compiler.wants import Template
+from ...compiler.values import Data, Expression
 from ...errors import DataError
 from ..embed.directions import directions
-from ..embed.vectors import Points, column_in, points, vectors_of
+from ..embed.placing import Placing
+from ..embed.vectors import Points, column_in, points
 from . import measures
 from .novelty import Weighing, different, novelties
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Diversity(Evaluate):
+class Diversity(Placing, Evaluate):
     """How diverse the rows are, before and after the choices made so far; the rows go on as they are.
 
     `before` are the rows that the chain began with, or those of `against`; `after` those at this point. Of
@@ -50,14 +49,8 @@ class Diversity(Evaluate):
     """Into how many clusters the rows before are divided."""
     against: Data | None = None
     """The rows to compare with; those that the chain began with where not given."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the vectors."""
     by: Expression | None = None
     """A column of vectors in place of a model's."""
-    of: Literal["prompt", "response", "whole"] = "prompt"
-    """Which part of a row the model reads."""
-    template: Template = ALPACA
-    """How a language model is shown a row."""
     neighbours: int = Field(10, ge=1)
     """Of NovelSum: over how many neighbours densities are taken."""
     pairs_up_to: int = 10_000
@@ -67,19 +60,20 @@ class Diversity(Evaluate):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _has_vectors(self) -> Diversity:
-        if self.using is None and self.by is None:
-            raise ValueError("needs vectors: add `using` and a model, or `by` and a column of vectors")
-        if self.by is not None and self.by.name is None:
-            raise ValueError(f"takes one column of vectors, not `{self.by.text}`")
+    def _names_a_column(self) -> Diversity:
+        if self.given_vectors is not None and self.given_vectors.name is None:
+            raise ValueError(f"takes one column of vectors, not `{self.given_vectors.text}`")
         return self
 
     def requests(self) -> dict[str, Request]:
-        if self.by is not None or self.using is None:
+        after = self.vector()
+        if after is None:
             return {}
-        after = vectors_of(self.using, self.of, self.template)
-        before = Request(after.model, after.view, after.want, of=self.against)
-        return {"after": after} if self.against is None else {"before": before, "after": after}
+        return (
+            {"after": after}
+            if self.against is None
+            else {"before": replace(after, of=self.against), "after": after}
+        )
 
     def report(self, known: Answers) -> dict[str, Any]:
         sets = {name: Placed.of(column) for name, column in self._columns(known)}
@@ -95,9 +89,10 @@ class Diversity(Evaluate):
         return report
 
     def _columns(self, known: Answers) -> Iterator[tuple[str, pl.Series]]:
+        by = self.given_vectors
         if self.against is not None:
-            yield "before", known["before"] if self.by is None else self._before(known, self.by, self.against)
-        yield "after", known["after"] if self.by is None else known.evaluate(self.by)
+            yield "before", known["before"] if by is None else self._before(known, by, self.against)
+        yield "after", known["after"] if by is None else known.evaluate(by)
 
     def _before(self, known: Answers, by: Expression, against: Data) -> pl.Series:
         return column_in(known.dataset(against), by.name or by.text, against.label or "the other dataset")

@@ -40,7 +40,7 @@ class Facility(Placing, Cover):
     paper = "https://arxiv.org/abs/2311.14736"
     default_model = "minilm"
     example = 'load "examples/tasks.jsonl" | diversify facility(10) using nano'
-    column: ClassVar[str] = "vectors"
+    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
 
     keep: Amount
     """How many rows, or which part of them."""
@@ -48,8 +48,6 @@ class Facility(Placing, Cover):
     """A number that says how good a row is; its scorer says which end is the best."""
     alpha: float = Field(0.7, ge=0, le=1)
     """With `by`: how much covering counts, the number counting the rest."""
-    vectors: Expression | None = None
-    """A column of vectors in place of a model's."""
     faithful: bool = False
     """Similarity and ties as in Superfiltering's script."""
 

@@ -44,6 +44,7 @@ class Mig(Cover):
     paper = "https://arxiv.org/abs/2504.13835"
     default_model = "minilm"
     values_of = "labels"
+    vectors_in = ("vectors",)
     example = """
         load "examples/tasks.jsonl"
         | tag split(topic, "-") as tags

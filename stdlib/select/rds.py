@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked, Request
-from ...compiler.values import Amount, Data, Expression, Model
-from ...compiler.wants import Pool, Template
+from ...compiler.values import Amount, Data
+from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.directions import directions
-from ..embed.vectors import Points, column_in, points, vectors_of
+from ..embed.placing import Placing
+from ..embed.vectors import Points, column_in, points
 from .amounts import rows_wanted
 from .turns import Turns, in_turns
 
@@ -29,7 +31,7 @@ TULU = Template(
 """How allenai/open-instruct writes a conversation."""
 
 
-class Rds(Cover):
+class Rds(Placing, Cover):
     """The rows that are most like the examples of a target, each example choosing in turn: RDS+.
 
     A row's vector is the mean of the model's last hidden states over all its tokens, token t weighing t;
@@ -42,6 +44,7 @@ class Rds(Cover):
 
     noun = "rds"
     positional = ("keep",)
+    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
     paper = "https://arxiv.org/abs/2503.01807"
     example = """
         let target = load "examples/tasks.jsonl" | filter language == "fr" | sample 3
@@ -52,10 +55,6 @@ class Rds(Cover):
     """How many rows, or which part of them."""
     against: Data
     """The examples of the target, such as some of a benchmark's own."""
-    using: Model | None = None
-    """The language model or sentence encoder that gives the vectors; the paper's is the one to be trained."""
-    vectors: Expression | None = None
-    """A column of vectors in both datasets, in place of a model's."""
     of: Literal["prompt", "response", "whole"] = "whole"
     """Which part of a row counts."""
     template: Template = TULU
@@ -65,20 +64,9 @@ class Rds(Cover):
     max_tokens: int | None = Field(2048, ge=1)
     """A row is cut to so many tokens."""
 
-    @model_validator(mode="after")
-    def _has_vectors(self) -> Rds:
-        if self.using is None and self.vectors is None:
-            raise ValueError(
-                "needs vectors: add `using` and a model, or `vectors =` and the name of a column"
-            )
-        return self
-
     def requests(self) -> dict[str, Request]:
-        if self.using is None or self.vectors is not None:
-            return {}
-        pool: Pool = self.pool
-        shown = vectors_of(self.using, self.of, self.template, limit=self.max_tokens, pool=pool)
-        return {"row": shown, "target": Request(shown.model, shown.view, shown.want, of=self.against)}
+        vector = self.vector(limit=self.max_tokens, pool=self.pool)
+        return {} if vector is None else {"vector": vector, "target": replace(vector, of=self.against)}
 
     def pick(self, known: Answers) -> Picked:
         target = known.dataset(self.against)
@@ -88,9 +76,7 @@ class Rds(Cover):
         if not len(of_target):
             raise self._no_target(target.height)
         self._tell_of_overlap(known.rows, target)
-        of_rows = directions(points(known["row"] if self.vectors is None else known.evaluate(self.vectors)))
-        if rows and not len(of_rows):
-            raise self._no_rows(rows)
+        of_rows = self.directed(known)
         turns = in_turns(of_rows.vectors, of_target.vectors, wanted)
         return _picked(turns, of_rows, target["@id"].gather(of_target.rows), rows)
 
@@ -109,13 +95,6 @@ class Rds(Cover):
             "E558",
             f"{self._where} gives no example to be like: {why}",
             help="give a target of rows with a prompt and a response",
-        )
-
-    def _no_rows(self, rows: int) -> DataError:
-        return DataError(
-            "E522",
-            f"none of the {rows:,} rows has a vector, so none is like the target",
-            help="look at why the model reads no row, or name another column of vectors",
         )
 
     def _tell_of_overlap(self, rows: pl.DataFrame, target: pl.DataFrame) -> None:

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 from ...compiler.op import Answers, Cover, Picked, Request
 from ...compiler.templates import VICUNA
 from ...compiler.values import Amount, Expression
-from ...compiler.wants import Pool, Template
+from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.placing import Placing
-from ..embed.vectors import vectors_of
 from .amounts import rows_wanted
 from .deita import Metric, Sieved, as_published
 from .top import best_first
@@ -44,7 +43,7 @@ class Repr(Placing, Cover):
     takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2312.15685"
     default_model = "minilm"
-    column: ClassVar[str] = "vectors"
+    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
     example = 'load "examples/tasks.jsonl" | score length | diversify repr(0.9) by length using nano'
 
     threshold: float = Field(0.9, ge=-1)
@@ -53,8 +52,6 @@ class Repr(Placing, Cover):
     """At most so many rows, or this part of them; all that pass where not given."""
     by: Expression
     """The number that orders the rows; its scorer says which end is the best."""
-    vectors: Expression | None = None
-    """A column of vectors in place of a model's."""
     of: Literal["prompt", "response", "whole"] = "whole"
     """Which part of the row the model reads."""
     template: Template = VICUNA
@@ -83,10 +80,8 @@ class Repr(Placing, Cover):
         return self
 
     def requests(self) -> dict[str, Request]:
-        if self.vectors is not None or self.using is None:
-            return {}
-        pool: Pool = self.pool
-        return {"vector": vectors_of(self.using, self.of, self.template, limit=self.max_tokens, pool=pool)}
+        vector = self.vector(limit=self.max_tokens, pool=self.pool)
+        return {} if vector is None else {"vector": vector}
 
     def pick(self, known: Answers) -> Picked:
         import numpy as np

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from answers import ENCODER, column, given
+from pydantic import ValidationError
 from selrun.compiler.op import Adds, Op
 from selrun.compiler.values import Count
 from selrun.errors import DataError
@@ -35,11 +36,18 @@ BY_DIRECTION = [Dbscan, Facility, Bins, Repr, Semdedup]
 
 
 def result(kind: type[Op], place: list, **fields) -> list:
-    word = getattr(kind, "column", "by")
-    op = kind.model_validate({**FIELDS[kind], word: column("place"), **fields})
+    op = kind.model_validate({**FIELDS[kind], "vectors": column("place"), **fields})
     known = given(place=place, grade=[1.0] * len(place), id=[str(row) for row in range(len(place))])
     found = op.reduce(known) if isinstance(op, Adds) else op.pick(known).order  # type: ignore[attr-defined]
     return found.to_list()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FIELDS if "by" in kind.vectors_in])
+def test_where_nothing_orders_the_rows_by_names_the_vectors_too(kind: type[Op]):
+    place = [[1.0, 2.0]] * 2
+    assert result(kind, place, vectors=None, by=column("place")) == result(kind, place)
+    with pytest.raises(ValidationError, match="takes one column of vectors"):
+        result(kind, place, by=column("place"))
 
 
 @pytest.mark.parametrize("kind", FIELDS)

@@ -27,7 +27,7 @@ class Known(Given):
         )
         super().__init__(
             pl.DataFrame({"@key": keys[0], "place": vectors[0]}),
-            dict(zip(("row", "target"), vectors, strict=True)),
+            dict(zip(("vector", "target"), vectors, strict=True)),
         )
         self.target = pl.DataFrame(
             {"@key": keys[1], "@id": keys[1], "place": vectors[1]},
@@ -83,9 +83,9 @@ def test_a_target_that_overlaps_the_rows_is_told():
 
 def test_later_tokens_weigh_more_and_both_datasets_are_shown_alike():
     requests = Rds(keep=Count(rows=1), against=TARGET, using=NANO).requests()
-    assert requests["row"].want == requests["target"].want == Hidden(-1, "position", "whole")
-    assert requests["row"].view == requests["target"].view
-    assert (requests["row"].of, requests["target"].of) == (None, TARGET)
+    assert requests["vector"].want == requests["target"].want == Hidden(-1, "position", "whole")
+    assert requests["vector"].view == requests["target"].view
+    assert (requests["vector"].of, requests["target"].of) == (None, TARGET)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_target_without_examples_is_an_error(target: list, why: str):
 def test_rows_without_any_vector_are_an_error():
     with pytest.raises(DataError, match="none of the 2 rows has a vector") as error:
         picked(Known([None, None], [[0, 1]]), 1)
-    assert error.value.code == "E522"
+    assert error.value.code == "E554"
 
 
 def test_a_column_of_vectors_stands_for_a_model():
