@@ -200,6 +200,7 @@ class Resolver:
             )
         if any(p.default is None and p.type.text == "list" for p in method.params):
             return
+        nodes, named = dict(self.nodes), dict(self.named)
         self.calls.append(method.name.text)
         self.bodies += 1
         try:
@@ -209,6 +210,8 @@ class Resolver:
         finally:
             self.bodies -= 1
             self.calls.pop()
+            # A call by the defaults makes equal nodes, and its models are known by then.
+            self.nodes, self.named = nodes, named
 
     def repeat(self, repeat: tree.Repeat, scope: Scope, source: Source) -> None:
         """The body, so many times; a `let` in it may rebind a name of the enclosing block."""
@@ -397,7 +400,7 @@ class Resolver:
                     f"a dataset is wanted, not {kind_in_words(expression)}",
                     expression.span,
                     "not a dataset",
-                    help='write a chain in parentheses, a `let` name, or a file: `from "rows.jsonl"`',
+                    help='write the name of a file, `"rows.jsonl"`, a `let` name, or a chain in parentheses',
                 )
 
     def named_rows(self, name: tree.Name, scope: Scope, flow: Flow) -> Flow:

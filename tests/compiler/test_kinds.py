@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from selrun.compiler.check import check
+from selrun.compiler.check import builtin_facts, check
 from selrun.compiler.facts import Card, CardOf, Facts
 from selrun.compiler.kinds import IN_WORDS
 from selrun.compiler.values import ModelKind
@@ -35,3 +37,13 @@ def test_a_step_takes_one_kind_of_model(step: str, kind: ModelKind):
 
 def test_a_model_that_nothing_is_known_of_yet_is_taken():
     assert refusals("score reward", "unknown") == []
+
+
+@pytest.mark.parametrize("call", ["semdedup()", "semdedup(minilm)", "semdedup(minilm, eps = 0.05)"])
+def test_a_method_s_default_model_is_of_the_kind_that_it_is(call: str):
+    facts = builtin_facts()
+    encoder = CardOf(facts.aliases["minilm"])
+    found = check([("r.sel", call)], replace(facts, answers={encoder: Card("encoder")}))
+    assert [node.op.using.kind for node in found.graph.nodes.values() if node.op.verb == "dedup"] == [
+        "encoder"
+    ]
