@@ -20,6 +20,7 @@ from .schema import Schema
 from .scope import Bound, Defined, Flow, Scope
 from .steps import Steps
 from .values import Count, Data, Model, Share
+from .written_out import written_out
 
 PARAMETER_TYPES: Mapping[str, object] = {
     "share": Share | Count,
@@ -510,10 +511,11 @@ class Resolver:
         if data is not None:
             flow = replace(flow, key=data.key)
         base = next((r for r in op.references() if isinstance(r, Model)), None)
-        key = self.add(op, flow, None, _shown(call), call.span)
+        label = _shown(written_out(call, scope))
+        key = self.add(op, flow, None, label, call.span)
         if base is None:
-            return Model(key=key, label=_shown(call))
-        return base.model_copy(update={"key": key, "label": _shown(call)})
+            return Model(key=key, label=label)
+        return base.model_copy(update={"key": key, "label": label})
 
     def place(self, scope: Scope, flow: Flow, what: str) -> Place:
         return Place(scope, flow, self, what)

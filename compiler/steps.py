@@ -19,6 +19,7 @@ from .problems import choices, problem, suggestion
 from .schema import Column, Schema
 from .scope import Flow, Scope
 from .values import Data, Expression, Model
+from .written_out import step_written_out, written_out
 
 if TYPE_CHECKING:
     from .resolve import Resolver
@@ -196,7 +197,9 @@ class Steps:
             schema = flow.schema.plus(
                 Column(name, _kind_of(value, flow.schema), "step", span=thing.name.span)
             )
-            flow = self.added(op, flow, schema, f"derive {name} = {value.text}", thing.span)
+            flow = self.added(
+                op, flow, schema, f"derive {name} = {_value_shown(thing.value, scope)}", thing.span
+            )
         return flow
 
     def sort(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
@@ -213,7 +216,7 @@ class Steps:
         if self.clause(step, "by") is None:
             raise problem("E306", "`sort` needs an order", step.span, "no `by`", help="write `sort by ifd`")
         op = self.build(core.Sort, (), step.clauses, scope, flow, step.span)
-        return self.added(op, flow, flow.schema, _title(step), step.span)
+        return self.added(op, flow, flow.schema, _title(step, scope), step.span)
 
     def semijoin(self, step: tree.Step, scope: Scope, flow: Flow) -> Flow:
         other = self.only_thing(step, "a dataset")
@@ -221,7 +224,7 @@ class Steps:
         flow = self.resolver.input(flow)
         data = self.resolver.dataset(other, scope, flow)
         op = core.Without(other=data) if step.verb.text == "without" else core.Join(other=data)
-        return self.added(op, flow, flow.schema, _title(step), step.span)
+        return self.added(op, flow, flow.schema, _title(step, scope), step.span)
 
     def algebra(self, expression: tree.Binary, scope: Scope, flow: Flow) -> Flow:
         """Two datasets combined by row; the columns of both go on."""
@@ -263,7 +266,7 @@ class Steps:
         op = op.model_copy(update={"name": name})
         better = op.better if isinstance(op, Score) else None
         schema = flow.schema.plus(Column(name, op.kind, "step", better, self.name_span(step, thing)))
-        return self.added(op, flow, schema, _title(step, thing), span)
+        return self.added(op, flow, schema, _title(step, scope, thing), span)
 
     def name_span(self, step: tree.Step, thing: tree.Expr | tree.Assign | None) -> tree.Span:
         """Where a step writes the name of the column that it adds."""
@@ -294,7 +297,7 @@ class Steps:
         assert isinstance(op, Select)
         if op.values_of and not any(isinstance(r, Data) for r in op.references()):
             op = op.model_copy(update={"against": self.values(getattr(op, op.values_of), flow, span)})
-        return self.added(op, flow, flow.schema.without_spread(), _title(step, thing), span)
+        return self.added(op, flow, flow.schema.without_spread(), _title(step, scope, thing), span)
 
     def values(self, column: Expression, flow: Flow, span: tree.Span) -> Data:
         """The different values of a column of lists, as a dataset."""
@@ -316,7 +319,7 @@ class Steps:
         mark = f"@{op.noun}"
         op = op.model_copy(update={"name": mark})
         schema = replace(flow.schema.plus(Column(mark, "label", "step")), spread=mark)
-        return self.added(op, flow, schema, _title(step), span)
+        return self.added(op, flow, schema, _title(step, scope), span)
 
     def single_score(self, step: tree.Step, scope: Scope, flow: Flow) -> Expression:
         """The one score in scope, which `top` without `by` takes."""
@@ -349,7 +352,9 @@ class Steps:
         assert isinstance(op, Evaluate)
         if "against" in kind.model_fields and not any(isinstance(r, Data) for r in op.references()):
             op = op.model_copy(update={"against": self.rows_before(flow, op.reads())})
-        return self.added(op, replace(after, model=flow.model), after.schema, _title(step, thing), span)
+        return self.added(
+            op, replace(after, model=flow.model), after.schema, _title(step, scope, thing), span
+        )
 
     def rows_before(self, flow: Flow, columns: frozenset[str]) -> Data:
         """The rows that a chain began with, or the first with these columns."""
@@ -728,10 +733,16 @@ def _kind_of(value: Expression, schema: Schema) -> Any:
     return kind_of(value.tree, schema)
 
 
-def _title(step: tree.Step, thing: tree.Expr | tree.Assign | None = None) -> str:
+def _title(step: tree.Step, scope: Scope, thing: tree.Expr | tree.Assign | None = None) -> str:
     from ..dsl.format import format_step
 
-    return format_step(step if thing is None else replace(step, things=(thing,)))
+    return format_step(step_written_out(step if thing is None else replace(step, things=(thing,)), scope))
+
+
+def _value_shown(value: tree.Expr, scope: Scope) -> str:
+    from ..dsl.format import format_expression
+
+    return format_expression(written_out(value, scope))
 
 
 def _takes(kind: type[Op]) -> str:
