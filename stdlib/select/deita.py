@@ -1,4 +1,4 @@
-"""DEITA's filter as its script runs it, batches included."""
+"""DEITA's filter as its script runs it, batches and rounding included."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
 Metric = Literal["cosine", "manhattan"]
 
@@ -19,40 +20,51 @@ class Sieved:
     refused: dict[int, tuple[int, float]] = field(default_factory=dict)
 
 
-def as_published(vectors: np.ndarray, threshold: float, wanted: int, batch: int, metric: Metric) -> Sieved:
+def as_published(
+    vectors: np.ndarray, threshold: float, wanted: int, *, batch: int, metric: Metric, normalize: bool
+) -> Sieved:
     """The first point, and of each batch after it the points that no point taken, nor any earlier one of the batch,
     exceeds the threshold with.
 
-    Float32 throughout. What is compared with the threshold is NaN for a vector of length 0, and so exceeds nothing.
+    The products are made one by one as in the script, because their shape decides the last bit. What is compared is
+    NaN for a vector of length 0, and so exceeds nothing; 0 stands for later points of a batch, and exceeds a
+    threshold below that.
     """
-    import numpy as np
+    import torch
 
     if not len(vectors):
         return Sieved()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    sieved = Sieved(taken=[0])
-    for start in range(1, len(unit), batch):
+    points = scaled(torch.from_numpy(vectors), metric, normalize=normalize)
+    sieved, before = Sieved(taken=[0]), torch.empty_like(points)
+    before[0] = points[0]
+    for start in range(1, len(points), batch):
         if len(sieved.taken) >= wanted:
             break
-        rows = np.arange(start, min(start + batch, len(unit)))
-        before = np.concatenate([sieved.taken, rows])
-        compared = _compared(unit[rows], unit[before], metric)
-        compared[:, len(sieved.taken) :][np.triu_indices(len(rows))] = -np.inf
-        worst = np.where(np.isnan(compared), -np.inf, compared).argmax(axis=1)
-        for i, row in enumerate(rows.tolist()):
-            if (how := float(compared[i, worst[i]])) > threshold:
-                sieved.refused[row] = (int(before[worst[i]]), how)
+        count, some = len(sieved.taken), points[start : start + batch].clone()  # Aligned, as theirs is.
+        compared = torch.cat([alike(some, before[:count], metric), alike(some, some, metric).tril(-1)], dim=1)
+        rivals = [*sieved.taken, *range(start, start + len(some))]
+        worst = compared.nan_to_num(nan=-torch.inf).max(dim=1)
+        for i, refused in enumerate((compared > threshold).any(dim=1).tolist()):
+            if refused:
+                sieved.refused[start + i] = (rivals[int(worst.indices[i])], float(worst.values[i]))
             else:
-                sieved.taken.append(row)
+                before[len(sieved.taken)] = some[i]
+                sieved.taken.append(start + i)
     del sieved.taken[wanted:]
     return sieved
 
 
-def _compared(rows: np.ndarray, others: np.ndarray, metric: Metric) -> np.ndarray:
+def scaled(points: torch.Tensor, metric: Metric, *, normalize: bool) -> torch.Tensor:
+    """The points at length 1, made so twice where the script does; as they are for distances not normalized."""
+    for _ in range(normalize + (metric == "cosine")):
+        points = points / points.norm(dim=1)[:, None]
+    return points
+
+
+def alike(some: torch.Tensor, others: torch.Tensor, metric: Metric) -> torch.Tensor:
     """Similarities, or distances: the script compares both with the threshold in the same way."""
-    import numpy as np
+    import torch
 
     if metric == "cosine":
-        return rows @ others.T
-    return np.stack([np.abs(row - others).sum(axis=1) for row in rows])
+        return some @ others.T
+    return torch.cdist(some[None], others[None], p=1)[0]

@@ -66,11 +66,13 @@ class Repr(Placing, Cover):
     """With `faithful`: so many rows are compared at once, each with refused ones of the batch too."""
     metric: Metric = "cosine"
     """With `faithful`: `manhattan` refuses rows whose distance is above the threshold, the far ones."""
+    normalize: bool = True
+    """With `faithful`: distances are those of vectors at length 1; similarities always are."""
 
     @model_validator(mode="after")
     def _has_no_batches_by_default(self) -> Repr:
-        if not self.faithful and (self.batch, self.metric) != (1, "cosine"):
-            raise ValueError("takes `batch` and `metric` with `faithful = true` alone")
+        if not self.faithful and (self.batch, self.metric, self.normalize) != (1, "cosine", True):
+            raise ValueError("takes `batch`, `metric` and `normalize` with `faithful = true` alone")
         return self
 
     @model_validator(mode="after")
@@ -100,7 +102,9 @@ class Repr(Placing, Cover):
     def _sieved(self, vectors: np.ndarray, wanted: int) -> Sieved:
         if not self.faithful:
             return unlike(vectors, self.threshold, wanted)
-        return as_published(vectors, self.threshold, wanted, self.batch, self.metric)
+        return as_published(
+            vectors, self.threshold, wanted, batch=self.batch, metric=self.metric, normalize=self.normalize
+        )
 
     def _wanted(self, rows: int) -> int:
         return rows if self.keep is None else rows_wanted(self.keep, rows)
@@ -197,4 +201,5 @@ def _exactly_most_alike(row: np.ndarray, directions: np.ndarray, taken: list[int
 
     products = directions[taken].astype(np.float64) @ row.astype(np.float64)
     best = int(products.argmax())
-    return taken[best], float(products[best])
+    # Vectors of length 1 are so to seven digits, and copies are not to come out as more alike than 1.
+    return taken[best], min(float(products[best]), 1.0)

@@ -124,7 +124,8 @@ def filter_of_deita_on_six_rows() -> Compared:
 
 def sieved(vectors: np.ndarray, scores: list[float], settings: dict, *, faithful: bool) -> list[int]:
     size = settings.get("data_size", -1)
-    quirks = {"batch": settings.get("batch_size", 1), "metric": settings.get("distance_metric", "cosine")}
+    names = {"batch_size": "batch", "distance_metric": "metric", "normalize_emb": "normalize"}
+    quirks = {names[name]: value for name, value in settings.items() if name in names}
     op = Repr(
         threshold=settings["threshold"],
         keep=Count(rows=size) if size > 0 else None,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +15,7 @@ from selrun.errors import DataError
 from selrun.stdlib.embed.directions import unit
 from selrun.stdlib.select import repr as module
 from selrun.stdlib.select.deita import as_published
-from selrun.stdlib.select.repr import Repr
+from selrun.stdlib.select.repr import Repr, unlike
 
 
 def one_by_one(vectors: np.ndarray, threshold: float, wanted: int) -> list[int]:
@@ -84,16 +86,42 @@ def test_a_vector_of_length_zero_is_taken_by_the_faithful_form_alone():
         assert Repr(**op).pick(known).order.to_list() == [0]
 
 
+def published(vectors: np.ndarray, threshold: float, **quirks: Any) -> list[int]:
+    quirks = {"batch": 1, "metric": "cosine", "normalize": True, **quirks}
+    return as_published(vectors, threshold, len(vectors), **quirks).taken
+
+
 def test_the_faithful_form_compares_with_refused_rows_of_the_batch():
     turn = np.radians([180, 0, 20, 40])
     chain = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
-    assert as_published(chain, 0.9, 4, 1, "cosine").taken == [0, 1, 3]
-    assert as_published(chain, 0.9, 4, 3, "cosine").taken == [0, 1]
+    assert published(chain, 0.9) == [0, 1, 3]
+    assert published(chain, 0.9, batch=3) == [0, 1]
 
 
 def test_the_faithful_manhattan_filter_refuses_far_rows():
     line = np.array([[1, 0], [1, 0.1], [0, 1]], dtype=np.float32)
-    assert as_published(line, 0.5, 3, 1, "manhattan").taken == [0, 1]
+    assert published(line, 0.5, metric="manhattan") == [0, 1]
+    assert published(3 * line, 0.5, metric="manhattan") == [0, 1]
+    assert published(3 * line, 0.25, metric="manhattan", normalize=False) == [0]
+
+
+def test_the_faithful_form_compares_with_the_threshold_in_float32():
+    along = np.array([[3, 4], [1, 0], [0, 1]], dtype=np.float32)
+    assert published(along, 0.6) == [0, 1]
+    assert published(along, 0.8) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_below_0_the_faithful_form_takes_the_first_row_alone(batch: int):
+    opposite = np.array([[1, 0], [-1, 0], [0, 1]], dtype=np.float32)
+    assert published(opposite, -0.5, batch=batch) == [0]
+    assert unlike(opposite, -0.5, 3).taken == [0, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_are_not_more_alike_than_1(seed: int):
+    copies = np.repeat(unit(np.random.default_rng(seed).normal(size=(5, 33)).astype(np.float32)), 3, axis=0)
+    assert unlike(copies, 1.0, 15).taken == list(range(15))
 
 
 def test_a_threshold_above_1_is_a_distance():
