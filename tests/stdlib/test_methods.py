@@ -97,12 +97,44 @@ def test_a_round_of_diverseevol_adds_rows_to_those_before(place: Place):
 
 @pytest.mark.parametrize("faithful", ["true", "false"])
 def test_superfiltering_d_covers_the_hardest_rows(place: Place, faithful: str):
-    score = f"score ifd(superfiltering, faithful = {faithful}) using nano | filter ifd < 1 | top 50% by ifd"
+    score = f"score ifd(superfiltering, faithful = {faithful}) using nano | top 50% by if(ifd < 1, ifd, null)"
     hard = place.chosen(score, short_rows())
     call = f"superfiltering_d(nano, nano, hard = 50%, keep = 30%, faithful = {faithful})"
     found = place.chosen(call, short_rows())
     assert found.height == int(0.3 * hard.height)
     assert set(found["output"]) <= set(hard["output"])
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.4, 0.9])
+def test_superfiltering_keeps_a_part_of_all_rows_and_none_that_the_prompt_hinders(place: Place, keep: float):
+    rows = short_rows()
+    every = place.chosen("score ifd(superfiltering) using gpt2", rows)
+    left = every.filter(pl.col("ifd") < 1).sort("ifd", descending=True, maintain_order=True)
+    found = place.chosen(f"superfiltering(keep = {keep})", rows)
+    assert 0 < left.height < every.height
+    assert found["output"].to_list() == left["output"].head(int(keep * every.height)).to_list()
+
+
+def test_cherry_keeps_a_part_of_the_rows_that_the_prompt_helps(place: Place):
+    rows = short_rows()
+    every = place.chosen("score ifd using warmup(nano, 20, pick = cherry)", rows)
+    left = every.filter(pl.col("ifd") <= 1).sort("ifd", descending=True, maintain_order=True)
+    found = place.chosen("cherry(nano, keep = 30%, experience = 20)", rows)
+    assert found["output"].to_list() == left["output"].head(int(0.3 * left.height)).to_list()
+
+
+FAITHFUL = (
+    "cherry(nano, experience = 20, keep = 50%",
+    "deita(nano, nano, nano",
+    "nuggets(nano, (sample 3), over = 0",
+)
+FAITHFUL += ("selectit(nano", "superfiltering(keep = 50%")
+
+
+@pytest.mark.parametrize("call", FAITHFUL)
+def test_a_method_hands_faithful_to_its_score(place: Place, call: str):
+    plan = selrun.compile(f"{call}, faithful = true)", data="examples/tasks.jsonl", models=place.models)
+    assert [node.op.faithful for node in plan.graph.nodes.values() if node.op.verb == "score"] == [True]
 
 
 def test_a_coreset_holds_the_middles_of_its_clusters_and_what_is_far_from_them(place: Place):
