@@ -28,7 +28,7 @@ from selrun.compiler.facts import Card
 from selrun.compiler.templates import ALPACA
 from selrun.compiler.wants import Logprobs, View
 from selrun.runtime.forward import sweep
-from selrun.runtime.forward.body import prepared
+from selrun.runtime.forward.body import Body
 from selrun.runtime.forward.gemm import onednn
 from selrun.runtime.models import LoadedModel, load, load_tokenizer
 from selrun.runtime.tokens import Sequences, encode
@@ -152,14 +152,14 @@ def lines(name: str, rows: list[loops.Row], threads: int, repeats: int, bf16: bo
     """One line for each way, the loop first."""
     model, frame = model_of(name), framed(rows)
     plain = copy.deepcopy(model.model)
-    prepared(model)
+    Body.prepared(model)
     ways: dict[str, Callable[[], Any]] = {
         "loop": lambda: loops.losses(plain, model.tokenizer, rows, LIMIT),
         "sweep": lambda: swept(model, frame),
     }
     if bf16:
         half = halved(model, plain)
-        prepared(half)
+        Body.prepared(half)
         ways["bf16"] = lambda: swept(half, frame)
     taken: dict[str, list[Timed]] = {way: [] for way in ways}
     for _ in range(repeats):

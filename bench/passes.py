@@ -23,7 +23,7 @@ from selrun.compiler.facts import Card
 from selrun.compiler.templates import ALPACA
 from selrun.compiler.wants import Hidden, Logprobs, NextToken, View, Want
 from selrun.runtime.forward import sweep
-from selrun.runtime.forward.body import prepared
+from selrun.runtime.forward.body import Body
 from selrun.runtime.models import LoadedModel, load_tokenizer
 from selrun.runtime.tokens import encode
 
@@ -158,7 +158,7 @@ def random_model(name: str, device: str, dtype: torch.dtype) -> LoadedModel:
     model = LoadedModel(
         network, load_tokenizer("nano"), card, str(dtype).removeprefix("torch."), device, name
     )
-    prepared(model)
+    Body.prepared(model)
     return model
 
 

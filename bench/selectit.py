@@ -19,7 +19,7 @@ from ifd import framed, model_of, rows_of, timed
 from selrun.compiler.op import Request
 from selrun.compiler.values import Model
 from selrun.runtime.forward import sweep
-from selrun.runtime.forward.body import prepared
+from selrun.runtime.forward.body import Body
 from selrun.runtime.models import LoadedModel
 from selrun.runtime.tokens import encode
 from selrun.stdlib.score.rating import RATINGS
@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
 
 def line(model: LoadedModel, name: str, rows: list[loops.Row], prompts: int, repeats: int) -> str:
     plain = model_of(name)
-    prepared(model)
+    Body.prepared(model)
     op = Selectit(using=(Model(key=name),), prompts=prompts, faithful=True)
     asked = Asked(model, framed(rows))
     pairs = [

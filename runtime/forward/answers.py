@@ -53,17 +53,12 @@ def question(wants: Sequence[Want], model: LoadedModel, last_layer: int) -> Ques
     ids: dict[Want, np.ndarray] = {}
     for want in wants:
         match want:
-            case Logprobs() | Entropies() | RelativeEntropies() | TopTwo() | Tokens():
-                pass
             case Hidden():
                 layers[want.layer] = canonical_layer(want.layer, last_layer)
             case NextToken():
                 ids[want] = single_tokens(want.candidates, model)
             case _:
-                raise ModelError(
-                    "E442", f"a causal language model does not answer `{type(want).__name__.lower()}`",
-                    help="use the kind of model that the operation asks for; `selrun ops` names it",
-                )  # fmt: skip
+                pass
     return Question(tuple(wants), layers, ids)
 
 

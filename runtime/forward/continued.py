@@ -14,7 +14,7 @@ from ...compiler.wants import Continued, View
 from ...errors import ModelError
 from ..tokens import Texts, encode
 from .answers import lists
-from .body import Body, prepared
+from .body import Body
 from .head import Measure, measured
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, Segment
@@ -118,7 +118,7 @@ def continued(
     """
     started = time.perf_counter()
     found = np.full((len(rows), anchors.count), np.nan, dtype=np.float32)
-    run = Run(prepared(model), sequences, rows, anchors, want.padded, found)
+    run = Run(Body.prepared(model), sequences, rows, anchors, want.padded, found)
     budget = token_budget or token_budget_from_memory(model)
     tokens = 0
     while run.left:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -14,13 +13,13 @@ from torch import Tensor
 
 from ...compiler.wants import Logits, Want
 from ...errors import ModelError
-from . import attention
 from .answers import vectors
-from .body import Body, near, takes_packed, trial_rows
+from .body import inner
+from .engine import Asked, Engine
 from .gemm import speed_up
 from .laid_out import lay_out
-from .layouts import takes_one_call
-from .packing import Pack, pack, packs
+from .packed import Way, laid, right_way, trial_rows, ways
+from .packing import Pack
 from .padding import padded
 
 if TYPE_CHECKING:
@@ -33,17 +32,44 @@ CHUNK_TOKENS = 4096
 
 
 @dataclass
-class Classifier:
+class Classifier(Engine):
     """A model with a classification or regression head that turns packs into logits."""
+
+    noun: ClassVar[str] = "a classifier"
+    wants: ClassVar = (Logits,)
 
     network: Any
     device: str
     products: str
-    body: Body | None = None
-    """The causal body that is run on packed rows; without one the whole model is run on padded ones."""
+    way: Way | None = None
+    """With one the causal body is run on packed rows, without one the whole model on padded ones."""
 
-    def __str__(self) -> str:
-        return f"{'packed' if self.body else 'padded'} rows, {self.products} products"
+    @classmethod
+    def of(cls, model: LoadedModel) -> Self:
+        network: Any = model.model
+        if not isinstance(getattr(network, "score", None), torch.nn.Linear):
+            return cls(network, model.device, lay_out(network))
+        classifier = cls(network, model.device, speed_up(network))
+        trial = trial_rows(int(network.config.get_text_config().vocab_size))
+        own = [classifier.filled(laid([row]))[0] for row in trial]
+        classifier.way = right_way(
+            network, ways(network, model.device, causal=True), classifier.along, trial, own
+        )
+        return classifier
+
+    def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
+        """Raises ModelError E457 and E458."""
+        asked = [want for want in wants if isinstance(want, Logits)]
+        orders = {want: label_order(want, self.network.config) for want in asked}
+        types = "token_type_ids" in (model.tokenizer.model_input_names or ())
+        reads_types = bool(getattr(self.network.config, "type_vocab_size", 0))
+        rows = Labelled(self, sequences, types and reads_types)
+
+        def answer(pack: Pack) -> Mapping[Want, pl.Series]:
+            found = rows.logits(pack).float().cpu().numpy()
+            return {want: vectors(found[:, order]) for want, order in orders.items()}
+
+        return Asked(sequences.lengths, answer, share=self.packed and sequences.chunk is None)
 
     @property
     def pad(self) -> int | None:
@@ -52,17 +78,16 @@ class Classifier:
 
     def logits(self, pack: Pack, types: Sequence[np.ndarray] | None = None) -> Tensor:
         """`[rows, labels]`; `types` are the token types of each row, where the model reads them."""
-        return self._packed(pack) if self.body else self._padded(pack, types)
+        return self.filled(pack, types) if self.way is None else self.along(self.way, pack)
 
-    def _packed(self, pack: Pack) -> Tensor:
-        assert self.body is not None
-        states, slots = self.body.run(pack, frozenset({-1}))
-        last = [
-            slot[last_kept(pack.ids[part], self.pad)] for slot, part in zip(slots, pack.slots, strict=True)
-        ]
-        return self.network.score(states[-1][torch.stack(last)])
+    def along(self, way: Way, pack: Pack) -> Tensor:
+        """The same from packed rows."""
+        states = way.run(inner(self.network), pack).last_hidden_state[0]
+        last = [part[last_kept(pack.ids[part], self.pad)] for part in pack.slots]
+        return self.network.score(states[torch.tensor(last, device=self.device)])
 
-    def _padded(self, pack: Pack, types: Sequence[np.ndarray] | None) -> Tensor:
+    def filled(self, pack: Pack, types: Sequence[np.ndarray] | None = None) -> Tensor:
+        """The same from rows filled up on the right."""
         rows = [pack.ids[part] for part in pack.slots]
         if self.pad is None:
             return torch.cat([self._together([row], None) for row in rows])
@@ -81,24 +106,14 @@ def last_kept(ids: np.ndarray, pad: int | None) -> int:
     return int(kept[-1]) if len(kept) else 0
 
 
-@dataclass
-class AskedClassifier:
-    """A classifier with the labels that are wanted first."""
+@dataclass(frozen=True)
+class Labelled:
+    """Rows as a classifier reads them: in chunks, or with the types of their tokens."""
 
     classifier: Classifier
     sequences: Sequences
-    wants: Sequence[Logits]
     types: bool
     """Whether the model is told which of two texts a token belongs to."""
-
-    def __post_init__(self) -> None:
-        self.fed = self.sequences.lengths
-        self.share = self.classifier.body is not None and self.sequences.chunk is None
-        self.orders = {want: label_order(want, self.classifier.network.config) for want in self.wants}
-
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
-        found = self.logits(pack).float().cpu().numpy()
-        return {want: vectors(found[:, order]) for want, order in self.orders.items()}
 
     def logits(self, pack: Pack) -> Tensor:
         if self.sequences.chunk is not None:
@@ -129,13 +144,6 @@ class AskedClassifier:
         return sums / weights.new_zeros(len(pack.slots)).index_add(0, at, weights)[:, None]
 
 
-def laid(rows: Sequence[np.ndarray]) -> Pack:
-    """Rows of their own as a pack."""
-    lengths = np.array([len(row) for row in rows])
-    alone: Any = SimpleNamespace(ids=np.concatenate(rows), offsets=np.concatenate([[0], np.cumsum(lengths)]))
-    return pack(alone, np.arange(len(rows)), lengths, 0)
-
-
 def label_order(want: Logits, config: Any) -> list[int]:
     """The places of all labels, the wanted one first. Raises ModelError E457 and E458."""
     count, names = int(config.num_labels), config.id2label
@@ -152,57 +160,3 @@ def label_order(want: Logits, config: Any) -> list[int]:
         )
     first = [] if want.label is None else [at[str(want.label)]]
     return first + [number for number in range(count) if number not in first]
-
-
-def asked_classifier(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> AskedClassifier:
-    """The classifier with its question. Raises ModelError E442, E457 and E458."""
-    if strange := next((want for want in wants if not isinstance(want, Logits)), None):
-        raise ModelError(
-            "E442", f"a classifier does not answer `{type(strange).__name__.lower()}`",
-            help="use a causal language model",
-        )  # fmt: skip
-    types = "token_type_ids" in (model.tokenizer.model_input_names or ())
-    reads_types = bool(getattr(model.model.config, "type_vocab_size", 0))
-    asked = [want for want in wants if isinstance(want, Logits)]
-    return AskedClassifier(prepared_classifier(model), sequences, asked, types and reads_types)
-
-
-def prepared_classifier(model: LoadedModel) -> Classifier:
-    """The model's classifier, made and checked at its first use."""
-    if not isinstance(model.engine, Classifier):
-        with torch.inference_mode():
-            model.engine = prepare(model.model, model.device)
-    return model.engine
-
-
-def prepare(network: Any, device: str) -> Classifier:
-    """A classifier that gives the model's own logits: packed where its body is causal, else padded."""
-    if not isinstance(getattr(network, "score", None), torch.nn.Linear):
-        return Classifier(network, device, lay_out(network))
-    whole = Classifier(network, device, speed_up(network))
-    own = network.config._attn_implementation
-    trial = trial_rows(int(network.config.get_text_config().vocab_size))
-    expected = torch.cat([whole.logits(laid([row])) for row in trial])
-    if takes_packed(network):
-        for way in (True, False) if takes_one_call(device, network.dtype) else (False,):
-            body = Body(network, cast(Any, None), device, packed=True, products=whole.products, one_call=way)
-            packed = Classifier(network, device, whole.products, body)
-            if _gives(packed, trial, expected):
-                return packed
-    network.set_attn_implementation(own)
-    return whole
-
-
-def _gives(classifier: Classifier, trial: Sequence[np.ndarray], expected: Tensor) -> bool:
-    """Whether packed rows, with and without a shared beginning, have the expected logits."""
-    lengths = np.array([len(row) for row in trial])
-    rows: Any = SimpleNamespace(ids=np.concatenate(trial), offsets=np.concatenate([[0], np.cumsum(lengths)]))
-    shared = pack(rows, np.arange(len(trial)), lengths, 4)
-    apart = next(packs(rows, np.arange(len(trial)), lengths, int(lengths.sum()), share=False))
-    try:
-        return all(
-            near(classifier.logits(each), expected[torch.from_numpy(each.rows)], expected.dtype)
-            for each in (shared, apart)
-        )
-    except (attention.UnknownAttention, RuntimeError, TypeError, NotImplementedError, IndexError):
-        return False

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from torch.nn.functional import normalize
 
 from ...compiler.wants import Likeness, Want
 from ...errors import ModelError
+from .engine import Asked, Engine
 from .gemm import speed_up
 from .packing import Pack
 from .padding import padded
@@ -73,42 +73,41 @@ def processor_of(folder: str) -> Any:
 
 
 @dataclass
-class AskedEyes:
+class EyesAndWords(Engine):
     """A CLIP model, asked how alike the images and captions of rows are."""
 
+    noun: ClassVar[str] = "a model of images and captions"
+    wants: ClassVar = (Likeness,)
+
     eyes: Eyes
-    sequences: Sequences
-    wants: Sequence[Want]
     device: str
-    share: bool = False
-    fed: np.ndarray = field(init=False)
+    products: str
 
-    def __post_init__(self) -> None:
-        self.fed = self.sequences.lengths
+    @classmethod
+    def of(cls, model: LoadedModel) -> Self:
+        eyes: Any = model.model
+        return cls(eyes, model.device, speed_up(eyes))
 
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
-        pictures = [self.pictures(row) for row in pack.rows.tolist()]
-        found = [None] * len(pictures)
+    def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
+        def answer(pack: Pack) -> Mapping[Want, pl.Series]:
+            return dict.fromkeys(
+                wants, self.likeness(pack, [pictures(sequences, row) for row in pack.rows.tolist()])
+            )
+
+        return Asked(sequences.lengths, answer)
+
+    def likeness(self, pack: Pack, pictures: Sequence[list[Any]]) -> pl.Series:
+        """`Float32`, the mean over the images of each row; null for a row that shows none."""
+        found: list[float | None] = [None] * len(pictures)
         shown = [at for at, several in enumerate(pictures) if several]
         if shown:
-            likeness = self.likeness(pack, pictures, shown).float().cpu().tolist()
-            found = [dict(zip(shown, likeness, strict=True)).get(at) for at in range(len(pictures))]
-        return dict.fromkeys(self.wants, pl.Series("answer", found, dtype=pl.Float32))
+            for at, value in zip(
+                shown, self.likenesses(pack, pictures, shown).float().cpu().tolist(), strict=True
+            ):
+                found[at] = value
+        return pl.Series("answer", found, dtype=pl.Float32)
 
-    def pictures(self, row: int) -> list[Any]:
-        """The row's images; none, and a reason, where one of them cannot be read."""
-        assert self.sequences.images is not None
-        paths = self.sequences.images[row]
-        try:
-            pictures = [opened(path) for path in paths]
-        except UnreadableImage as unreadable:
-            self.sequences.late[row] = str(unreadable)
-            return []
-        if not pictures:
-            self.sequences.late[row] = "no image"
-        return pictures
-
-    def likeness(self, pack: Pack, pictures: Sequence[list[Any]], shown: Sequence[int]) -> Tensor:
+    def likenesses(self, pack: Pack, pictures: Sequence[list[Any]], shown: Sequence[int]) -> Tensor:
         """`[shown]`, the mean cosine over the images of each row."""
         captions = self.eyes.read(padded([pack.ids[pack.slots[at]] for at in shown], self.pad, self.device))
         images = self.eyes.seen([picture for at in shown for picture in pictures[at]])
@@ -121,6 +120,19 @@ class AskedEyes:
     def pad(self) -> int:
         """What stands after a caption; the mask hides it, and CLIP looks for the end by its first place."""
         return int(self.eyes.config.text_config.eos_token_id or 0)
+
+
+def pictures(sequences: Sequences, row: int) -> list[Any]:
+    """The row's images; none, and a reason, where one of them cannot be read."""
+    assert sequences.images is not None
+    try:
+        found = [opened(path) for path in sequences.images[row]]
+    except UnreadableImage as unreadable:
+        sequences.late[row] = str(unreadable)
+        return []
+    if not found:
+        sequences.late[row] = "no image"
+    return found
 
 
 class UnreadableImage(Exception):
@@ -139,32 +151,3 @@ def opened(path: str) -> Any:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UnreadableImage(f"the image {path} cannot be read: {reason}") from None
-
-
-def asked_eyes(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> AskedEyes:
-    """The model with its question. Raises ModelError E442."""
-    if strange := next((want for want in wants if not isinstance(want, Likeness)), None):
-        raise ModelError(
-            "E442", f"a model of images does not answer `{type(strange).__name__.lower()}`",
-            help="use a causal language model",
-        )  # fmt: skip
-    return AskedEyes(prepared_eyes(model).model, sequences, wants, model.device)
-
-
-@dataclass
-class PreparedEyes:
-    """A CLIP model whose products are chosen."""
-
-    model: Eyes
-    products: str
-
-    def __str__(self) -> str:
-        return f"padded rows, {self.products} products"
-
-
-def prepared_eyes(model: LoadedModel) -> PreparedEyes:
-    """The model made ready at its first use."""
-    if not isinstance(model.engine, PreparedEyes):
-        eyes: Any = model.model
-        model.engine = PreparedEyes(eyes, speed_up(eyes))
-    return model.engine

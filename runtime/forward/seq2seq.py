@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from ...compiler.wants import NextToken, Want
 from ...errors import ModelError
 from ..tokens import Texts
 from .answers import vectors
+from .engine import Asked, Engine
 from .gemm import speed_up
 from .packing import Pack
 from .padding import padded
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class EncoderDecoder:
+class EncoderDecoder(Engine):
     """A model whose encoder reads the row and whose decoder has said nothing yet."""
+
+    noun: ClassVar[str] = "an encoder-decoder"
+    wants: ClassVar = (NextToken,)
 
     network: Any
     device: str
@@ -34,8 +37,28 @@ class EncoderDecoder:
     """The token that begins every answer."""
     products: str
 
-    def __str__(self) -> str:
-        return f"padded rows, {self.products} products"
+    @classmethod
+    def of(cls, model: LoadedModel) -> Self:
+        """Raises ModelError E456."""
+        network: Any = model.model
+        start = start_token(network)
+        if start is None:
+            raise ModelError(
+                "E456", f"`{model.label}` does not say which token begins an answer",
+                help="add `decoder_start_token_id` to its config.json; T5 has its padding token there",
+            )  # fmt: skip
+        return cls(network, model.device, start, speed_up(network))
+
+    def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
+        """Raises ModelError E440."""
+        asked = [want for want in wants if isinstance(want, NextToken)]
+        candidates = {want: torch.tensor(first_tokens(want, model), device=self.device) for want in asked}
+
+        def answer(pack: Pack) -> Mapping[Want, pl.Series]:
+            known = self.first(pack).log_softmax(-1)
+            return {want: vectors(known[:, ids].cpu().numpy()) for want, ids in candidates.items()}
+
+        return Asked(sequences.lengths, answer)
 
     def first(self, pack: Pack) -> Tensor:
         """`[rows, vocabulary]`, the logits of the answer's first token."""
@@ -45,36 +68,8 @@ class EncoderDecoder:
         return self.network(**inputs, decoder_input_ids=begun, use_cache=False).logits[:, 0].float()
 
 
-@dataclass
-class AskedEncoderDecoder:
-    """An encoder-decoder with the candidates for its first token."""
-
-    model: EncoderDecoder
-    fed: np.ndarray
-    candidates: Mapping[Want, Tensor]
-    share: bool = False
-
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
-        logits = self.model.first(pack)
-        known = logits - logits.logsumexp(-1, keepdim=True)
-        return {want: vectors(known[:, ids].cpu().numpy()) for want, ids in self.candidates.items()}
-
-
-def asked_encoder_decoder(
-    model: LoadedModel, sequences: Sequences, wants: Sequence[Want]
-) -> AskedEncoderDecoder:
-    """The encoder-decoder with its question. Raises ModelError E440 and E442."""
-    ids = {want: torch.tensor(first_tokens(want, model), device=model.device) for want in wants}
-    return AskedEncoderDecoder(prepared_encoder_decoder(model), sequences.lengths, ids)
-
-
-def first_tokens(want: Want, model: LoadedModel) -> list[int]:
+def first_tokens(want: NextToken, model: LoadedModel) -> list[int]:
     """The one id of every candidate."""
-    if not isinstance(want, NextToken):
-        raise ModelError(
-            "E442", f"an encoder-decoder does not answer `{type(want).__name__.lower()}`",
-            help="use a causal language model",
-        )  # fmt: skip
     encoded = Texts(model.tokenizer).encode(want.candidates, special=False)
     for text, ids in zip(want.candidates, encoded, strict=True):
         if len(ids) != 1 or ids[0] == model.tokenizer.unk_token_id:
@@ -90,16 +85,3 @@ def start_token(network: Any) -> int | None:
     """The token that begins an answer, where the model's files name it."""
     known = getattr(network.config, "decoder_start_token_id", None)
     return network.generation_config.decoder_start_token_id if known is None else known
-
-
-def prepared_encoder_decoder(model: LoadedModel) -> EncoderDecoder:
-    """The model made ready at its first use. Raises ModelError E456."""
-    if not isinstance(model.engine, EncoderDecoder):
-        start = start_token(model.model)
-        if start is None:
-            raise ModelError(
-                "E456", f"`{model.label}` does not say which token begins an answer",
-                help="add `decoder_start_token_id` to its config.json; T5 has its padding token there",
-            )  # fmt: skip
-        model.engine = EncoderDecoder(model.model, model.device, int(start), speed_up(model.model))
-    return model.engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -13,15 +13,10 @@ import torch
 
 from ...compiler.wants import Want
 from ...errors import ModelError
-from .answers import Reading, fed_lengths, question
-from .body import Body, prepared
-from .encoders import Encoder, prepared_encoder
-from .heads import asked_classifier, prepared_classifier
-from .images import asked_eyes, prepared_eyes
+from .engine import Asked
+from .kinds import asked
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, packs
-from .ranks import asked_ranker, prepared_ranker
-from .seq2seq import asked_encoder_decoder, prepared_encoder_decoder
 
 if TYPE_CHECKING:
     from ..models import LoadedModel
@@ -58,97 +53,20 @@ def sweep(
     Where memory runs out, the token budget is halved. Raises ModelError E440 to E443.
     """
     rows, tokens = 0, 0
-    for block in _blocks(_asked(model, sequences, wants), model, sequences, wants, token_budget):
+    question = asked(model, sequences, wants)
+    for block in _blocks(question, sequences, token_budget or token_budget_from_memory(model)):
         rows, tokens = rows + len(block.rows), tokens + block.tokens
         if progress:
             progress(rows, tokens)
         yield block
 
 
-class Asked(Protocol):
-    """Answers packs of rows; knows how much of each row it must read."""
-
-    fed: np.ndarray
-    share: bool
-
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]: ...
-
-
-@dataclass
-class AskedBody:
-    """A causal model with a question."""
-
-    body: Body
-    sequences: Sequences
-    wants: Sequence[Want]
-    model: LoadedModel
-
-    def __post_init__(self) -> None:
-        self.question = question(self.wants, self.model, self.body.last_layer())
-        self.fed = fed_lengths(self.sequences, self.wants)
-        self.share = self.body.packed
-
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
-        states, slots = self.body.run(pack, frozenset(self.question.layers.values()))
-        return Reading(self.sequences, pack, self.question, self.body.head, states, slots).answers()
-
-
-@dataclass
-class AskedEncoder:
-    """A sentence encoder, asked for its vectors."""
-
-    encoder: Encoder
-    fed: np.ndarray
-    wants: Sequence[Want]
-    share: bool = False
-
-    def answer(self, pack: Pack) -> Mapping[Want, pl.Series]:
-        found = self.encoder.vectors(pack)
-        return dict.fromkeys(self.wants, found)
-
-
-def _asked(model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
-    match model.card.kind:
-        case "encoder":
-            return AskedEncoder(prepared_encoder(model, wants), sequences.lengths, wants)
-        case "classifier":
-            return asked_classifier(model, sequences, wants)
-        case "seq2seq":
-            return asked_encoder_decoder(model, sequences, wants)
-        case "ranker":
-            return asked_ranker(model, sequences, wants)
-        case "vision":
-            return asked_eyes(model, sequences, wants)
-        case _:
-            return AskedBody(prepared(model), sequences, wants, model)
-
-
-def prepared_engine(model: LoadedModel) -> object:
-    """What runs the model, made at its first use; as a text it says how."""
-    match model.card.kind:
-        case "encoder":
-            return prepared_encoder(model, ())
-        case "classifier":
-            return prepared_classifier(model)
-        case "seq2seq":
-            return prepared_encoder_decoder(model)
-        case "ranker":
-            return prepared_ranker(model)
-        case "vision":
-            return prepared_eyes(model)
-        case _:
-            return prepared(model)
-
-
-def _blocks(
-    asked: Asked, model: LoadedModel, sequences: Sequences, wants: Sequence[Want], budget: int | None
-) -> Iterator[Block]:
-    budget = budget or token_budget_from_memory(model)
+def _blocks(question: Asked, sequences: Sequences, budget: int) -> Iterator[Block]:
     left = np.flatnonzero(sequences.lengths > 0)
     while len(left):
         done: list[np.ndarray] = []
-        for pack in packs(sequences, left, asked.fed, budget, share=asked.share):
-            block = _block(asked, pack)
+        for pack in packs(sequences, left, question.fed, budget, share=question.share):
+            block = _block(question, pack)
             if block is None:
                 budget = halved(budget, pack.tokens, len(pack.rows))
                 break
@@ -157,12 +75,12 @@ def _blocks(
         left = np.setdiff1d(left, np.concatenate(done)) if done else left
 
 
-def _block(asked: Asked, pack: Pack) -> Block | None:
+def _block(question: Asked, pack: Pack) -> Block | None:
     """The answers to one pack; `None` where memory ran out."""
     started = time.perf_counter()
     try:
         with torch.inference_mode():
-            answers = asked.answer(pack)
+            answers = question.answer(pack)
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise

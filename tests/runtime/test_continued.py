@@ -19,7 +19,7 @@ from selrun.errors import ModelError
 from selrun.runtime import sweeping
 from selrun.runtime.forward import attention
 from selrun.runtime.forward.attention import LONG_PARENT
-from selrun.runtime.forward.body import prepared
+from selrun.runtime.forward.body import Body
 from selrun.runtime.forward.continued import Anchor, Anchors, anchors_of, continued, too_long
 from selrun.runtime.models import LoadedModel
 from selrun.runtime.nano import nano_tokenizer
@@ -119,7 +119,7 @@ def test_a_row_is_laid_once_for_all_anchors() -> None:
 def test_where_memory_runs_out_the_packs_are_halved() -> None:
     model, sequences = loaded("llama"), rows((20, 20, 20))
     expected = one_by_one(copy.deepcopy(model.model), sequences, ANCHORS, False)
-    prepared(model)
+    Body.prepared(model)
     asked: list[int] = []
 
     def refuse(module: Any, positional: Any, named: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from selrun.compiler.wants import (
 )
 from selrun.errors import ModelError
 from selrun.runtime.forward import sweep
-from selrun.runtime.forward.body import NOT_PACKED, Body, prepared
+from selrun.runtime.forward.body import Body
 from selrun.runtime.forward.packing import packs
 from selrun.runtime.models import LoadedModel, load
 from selrun.runtime.tokens import Sequences
@@ -119,16 +119,14 @@ def test_every_want_is_what_the_model_says_of_the_row_alone(family: str, budget:
 def test_padded_rows_say_the_same() -> None:
     model, sequences = loaded("llama"), rows()
     said = plain(model.model, sequences)
-    packed = prepared(model)
+    Body.prepared(model).way = None
     model.model.set_attn_implementation("sdpa")
-    model.engine = Body(packed.network, packed.head, "cpu", packed=False, products=packed.products)
     check(sequences, answers(model, sequences, WANTS), said, model)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_are_packed_unless_the_attention_does_more_than_packed_rows_can(family: str) -> None:
-    body = prepared(loaded(family))
-    assert (body.packed, body.note) == ((False, NOT_PACKED) if family == "gemma2" else (True, None))
+    assert Body.prepared(loaded(family)).packed == (family != "gemma2")
 
 
 def test_rows_that_begin_alike_run_their_beginning_once() -> None:
@@ -185,7 +183,7 @@ def test_what_a_want_gives_does_not_depend_on_what_is_asked_beside_it() -> None:
 
 def short_of_memory(model: LoadedModel, most: int) -> list[int]:
     """Lets the model fail above so many tokens, as an allocator does; returns the sizes it was asked for."""
-    prepared(model)
+    Body.prepared(model)
     asked: list[int] = []
 
     def refuse(module: Any, positional: Any, named: dict[str, Any]) -> None:
@@ -225,7 +223,7 @@ def test_logits_treated_in_an_unknown_way_are_refused() -> None:
 
     model.model.forward = louder
     with pytest.raises(ModelError) as raised:
-        prepared(model)
+        Body.prepared(model)
     assert raised.value.code == "E443"
 
 

@@ -50,7 +50,7 @@ def test_padded_rows_give_the_same_vectors(minilm: LoadedModel) -> None:
     packed = vectors(minilm, list(TEXTS))
     body, engine = minilm.model[0].auto_model, minilm.engine
     body.set_attn_implementation("sdpa")
-    minilm.engine = Encoder(minilm.model, "cpu", packed=False, products="torch")
+    minilm.engine = Encoder(minilm.model, "cpu", products="torch")
     padded = vectors(minilm, list(TEXTS))
     body.set_attn_implementation("selrun_packed")
     minilm.engine = engine
