@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .core import Filter, Join, Without
+from .core import Algebra, Filter, Join, Without
 from .graph import Node
 from .op import Dedup, Select
 from .values import Count, Share
@@ -36,9 +36,12 @@ class Estimate:
     note: str = ""
 
 
-def rows_after(node: Node, before: Rows) -> Rows:
-    """How many rows a step leaves, as far as its parameters say."""
+def rows_after(node: Node, before: Rows, other: Rows | None = None) -> Rows:
+    """How many rows a step leaves, as far as its parameters say; `other` are those that it is combined with."""
     op = node.op
+    if isinstance(op, Algebra):
+        added = other.count if other and op.operator == "+" else 0
+        return Rows(before.count + added, False)
     amount = getattr(op, "keep", None) or getattr(op, "amount", None)
     if isinstance(op, Select) and not isinstance(op, Dedup) and isinstance(amount, Share | Count):
         if getattr(op, "per", None):

@@ -133,6 +133,16 @@ class Graph:
             return (*node.inputs, node.op.other.key)
         return node.inputs
 
+    def origins(self, key: str) -> frozenset[str]:
+        """The datasets read from outside whose rows may be among the node's."""
+        waiting, seen = [key], set[str]()
+        while waiting:
+            at = waiting.pop()
+            if at not in seen:
+                seen.add(at)
+                waiting += self.rows_from(at)
+        return frozenset(at for at in seen if not self.rows_from(at))
+
     def replaced(self, changes: Mapping[str, Node]) -> Graph:
         """The graph with some nodes replaced and every key below them renewed; what nobody needs is gone."""
         return Rebuild(self, changes).graph()

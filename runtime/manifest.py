@@ -86,19 +86,20 @@ def plan_key(run: Execution) -> str:
 
 
 def run_facts(run: Execution, output: str, seconds: float) -> dict[str, Any]:
-    """What the run did to reach an output."""
+    """What the run did to reach an output; `compare` is the reading of rows that others are compared with."""
+    origins = run.plan.graph.origins(output)
     steps = [
         {
             "number": number,
             "title": step.title,
-            "kind": step.kind,
+            "kind": "compare" if step.kind == "read" and key not in origins else step.kind,
             "rows_in": step.rows_in,
             "rows_out": step.rows_out,
             "without_value": step.nulls,
             "seconds": round(step.seconds, 4),
             "notes": dict(step.notes),
         }
-        for number, (_, step) in enumerate(steps_of(run, output), start=1)
+        for number, (key, step) in enumerate(steps_of(run, output), start=1)
     ]
     return {
         "steps": steps,

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from ..compiler.check import Checked
+from ..compiler.core import Algebra
 from ..compiler.cost import Estimate, Rows, rows_after
 from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_text, rules_text, task_key
 from ..compiler.lower import lower
@@ -156,7 +157,8 @@ class Survey:
             return self.passed_on(task.node, node.inputs[0])
         if any(need in self.unready for need in task.needs):
             self.unready.add(task.node)
-            self.rows[task.node] = rows_after(node, self.rows[node.inputs[0]])
+            other = self.rows.get(node.op.other.key) if isinstance(node.op, Algebra) else None
+            self.rows[task.node] = rows_after(node, self.rows[node.inputs[0]], other)
             return Estimate(self.rows[task.node])
         self.run.task(task)
         return self.known(task.node)

@@ -18,6 +18,7 @@ from selrun.runtime.events import Event, RunDone, TaskDone
 from selrun.runtime.run import Run, execute
 from selrun.runtime.settings import Settings
 from selrun.runtime.sources import forget
+from selrun.runtime.summary import headline
 
 ROWS = few_rows(20, 140)
 LINE = "score ifd using nano | diversify kmeans(3) | top 25%"
@@ -50,6 +51,17 @@ def manifest(path: str) -> dict[str, Any]:
 
 
 # Outputs
+
+
+@pytest.mark.parametrize(
+    ("operator", "more"), [("+", ["length", "words"]), ("&", ["length", "words"]), ("-", ["length"])]
+)
+def test_two_datasets_together_have_the_columns_of_both_and_a_difference_those_of_the_left(
+    here: Path, store: Path, operator: str, more: list[str]
+):
+    left, right = "(score length | top 9)", "(score length(words) as words | top 5)"
+    run(f"{left} {operator} {right}", store, out="chosen.jsonl")
+    assert {tuple(row) for row in lines("chosen.jsonl")} == {(*ROWS[0], *more)}
 
 
 def test_the_result_has_the_input_s_columns_and_the_scores(here: Path, store: Path):
@@ -140,6 +152,15 @@ def test_rows_that_others_are_compared_with_are_told_apart(here: Path, store: Pa
     assert history.height == 24
     assert reasons.count("the other dataset holds it") == 4
     assert reasons.count("read only to compare others with") == 4
+    steps = manifest("chosen.jsonl")["steps"]
+    assert [(step["kind"], step["rows_in"]) for step in steps[:2]] == [("read", 20), ("compare", 8)]
+    assert headline(steps, 3) == "20 rows in, 3 kept (15.0 %)"
+
+
+def test_rows_of_two_files_together_all_count_as_read(here: Path, store: Path):
+    written(few_rows(24, 140)[16:], here / "other.jsonl")
+    run('(filter true) + (from "other.jsonl") | top 6 by len(response)', store, out="chosen.jsonl")
+    assert headline(manifest("chosen.jsonl")["steps"], 6) == "28 rows in, 6 kept (21.4 %)"
 
 
 def test_a_recipe_does_not_write_outside_the_working_folder(here: Path, store: Path):
@@ -177,7 +198,7 @@ def test_the_manifest_says_all_that_happened(here: Path, store: Path):
         "input",
         "score ifd using nano",
         "diversify kmeans(3)",
-        "top keep",
+        "top 30%",
     ]
     assert {"tokens", "rows", "cached", "failed", "seconds"} <= set(found["sweeps"][0])
     assert found["output"]["path"] == "chosen.jsonl"
@@ -362,6 +383,12 @@ def test_python_compiles_and_explains(here: Path):
     plan = api.compile(LINE, "rows.jsonl")
     assert sum(1 for _ in plan.sweeps) == 2
     assert "kmeans(3)" in str(api.explain(LINE, "rows.jsonl"))
+
+
+def test_a_union_of_rows_not_chosen_yet_is_at_most_the_sum(here: Path, tmp_path: Path):
+    text = "(score ifd using nano | top 3 by ifd) + (score length | top 4 by length)"
+    told = str(api.explain(text, "rows.jsonl", store=tmp_path / "empty"))
+    assert [line.split()[1:] for line in told.splitlines() if " +  " in line] == ["+ at most 7 rows".split()]
 
 
 def test_a_run_does_not_change_the_caller_s_frame(store: Path):
