@@ -55,6 +55,8 @@ class Card:
     layers: int | None = None
     vocabulary: int | None = None
     chat: bool = False
+    separate: bool = False
+    """The labels of its head do not exclude each other."""
     note: str = ""
     """What a user should know before relying on it."""
 

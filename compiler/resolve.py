@@ -491,6 +491,7 @@ class Resolver:
             label=label,
             kind=getattr(answer, "kind", "unknown"),
             chat=getattr(answer, "chat", False),
+            separate=getattr(answer, "separate", False),
             parameters=getattr(answer, "parameters", None),
         )
 

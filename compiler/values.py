@@ -62,6 +62,8 @@ class Model(Value):
     kind: ModelKind = "unknown"
     chat: bool = False
     """Its tokenizer has a chat template; known from its files, and no part of any key."""
+    separate: bool = False
+    """The labels of its head do not exclude each other; known from its files, and no part of any key."""
     parameters: int | None = None
     """How many parameters its files say it has; no part of any key."""
 

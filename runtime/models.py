@@ -103,7 +103,8 @@ def describe(target: str) -> Card:
         hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
         layers=config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers"),
         vocabulary=config.get("vocab_size"),
-        chat=has_chat_template(folder),
+        chat=has_chat_template(folder, target),
+        separate=config.get("problem_type") == "multi_label_classification",
     )
 
 
@@ -168,11 +169,11 @@ def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
     return "encoder" if names else "unknown"
 
 
-def has_chat_template(folder: Path) -> bool:
+def has_chat_template(folder: Path, target: str) -> bool:
     if (folder / "chat_template.jinja").exists():
         return True
     path = folder / "tokenizer_config.json"
-    return path.exists() and "chat_template" in path.read_text("utf-8")
+    return path.exists() and bool(read_object(path, target).get("chat_template"))
 
 
 def _encoder_context(folder: Path, target: str) -> int | None:
@@ -405,10 +406,25 @@ def tokenizer_of(folder: Path, target: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        raise ModelError(
-            "E436", f"the tokenizer of `{target}` does not load: {first_line(error)}",
-            help="copy tokenizer.json and tokenizer_config.json into the model's folder",
-        ) from None  # fmt: skip
+        raise no_tokenizer(folder, target, first_line(error)) from None
+
+
+def no_tokenizer(folder: Path, target: str, fact: str) -> ModelError:
+    """A tokenizer that does not load: a file is missing or damaged, or what reads it is not installed."""
+    help = "copy tokenizer.json and tokenizer_config.json into the model's folder"
+    if not (folder / "tokenizer.json").exists() and (name := lacks_reader(folder)):
+        fact = f"{name} is read by the package sentencepiece, which is not installed"
+        help = 'install it: `pip install "selrun[sentencepiece]"`'
+    return ModelError("E436", f"the tokenizer of `{target}` does not load: {fact}", help=help)
+
+
+def lacks_reader(folder: Path) -> str | None:
+    """The SentencePiece model of a folder, where the packages that read it are not installed."""
+    from importlib.util import find_spec
+
+    names = [path.name for path in sorted(folder.glob("*.model")) if path.name != "tiktoken.model"]
+    there = all(find_spec(name) for name in ("sentencepiece", "google", "google.protobuf"))
+    return names[0] if names and not there else None
 
 
 def load_tokenizer(target: str) -> PreTrainedTokenizerBase:

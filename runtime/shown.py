@@ -14,7 +14,11 @@ from ..compiler.wants import Template
 from ..errors import ModelError
 
 SLOT = re.compile(r"\{(instruction|input|prompt|response)\}")
-REWRITTEN = "the chat template writes earlier turns otherwise than they were said"
+REWRITTEN = "the chat template writes a response otherwise than it was said"
+OPENING = re.compile(r"\s*(?:<think>\s*</think>\s*)?")
+"""What chat templates put before a response of their own accord: a blank, or no thoughts."""
+DAY = "26 Jul 2024"
+"""The date in Llama 3's chat templates, so that a run says the same on every day; their own where they know none."""
 
 Parts = list[tuple[str, bool]]
 """Texts of a conversation and whether each is a response."""
@@ -28,11 +32,8 @@ class Shown:
         self.template, self.frame, self.tokenizer = template, frame, tokenizer
         self.refused: dict[int, str] = {}
         """Why the model's chat template does not take a row."""
-        if template.chat and not tokenizer.chat_template:
-            raise ModelError(
-                "E444", "the model's tokenizer has no chat template",
-                help="name another template, such as `template = alpaca`",
-            )  # fmt: skip
+        if template.chat:
+            check_chat(tokenizer.chat_template)
 
     @cached_property
     def prompts(self) -> list[str | None]:
@@ -115,11 +116,15 @@ class Shown:
 
     def chat(self, row: int, turns: Messages, *, prompting: bool = True) -> str | None:
         """The turns in the chat template, ready for the next response or closed."""
-        from jinja2 import TemplateError
+        from jinja2 import TemplateError, TemplateSyntaxError
 
         try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=prompting)
-        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            return self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=prompting, date_string=DAY
+            )
+        except TemplateSyntaxError as error:
+            raise no_chat(f"the model's chat template cannot be read: {error}") from None
+        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
             self.refused[row] = f"the chat template refuses the row: {error}"
             return None
 
@@ -150,7 +155,22 @@ def exchanges(history: Sequence[dict[str, str | None]] | None) -> list[tuple[str
 
 
 def said_between(before: str | None, content: str, after: str | None) -> str | None:
-    """How a chat template wrote a response out: as it is or without blanks around it; `None` if otherwise."""
-    if before is None or after is None:
+    """How a chat template wrote a response out: as it is, trimmed, or behind its opening; `None` if otherwise."""
+    if before is None or after is None or not after.startswith(before):
         return None
-    return next((said for said in (content, content.strip()) if after.startswith(before + said)), None)
+    rest, trimmed = after[len(before) :], content.strip()
+    opening = OPENING.match(rest)
+    ways = (content, trimmed, (opening.group() if opening else "") + trimmed)
+    return next((said for said in ways if rest.startswith(said)), None)
+
+
+def check_chat(known: str | dict[str, str] | None) -> None:
+    """Raises ModelError E444 where a tokenizer has no template for a plain conversation."""
+    if not known:
+        raise no_chat("the model's tokenizer has no chat template")
+    if isinstance(known, dict) and "default" not in known:
+        raise no_chat(f"the model's chat templates are for other things: {', '.join(sorted(known))}")
+
+
+def no_chat(fact: str) -> ModelError:
+    return ModelError("E444", fact, help="name another template, such as `template = alpaca`")

@@ -22,7 +22,7 @@ class Classifier(Score):
     `logit`: the number of the head as it is, such as FineWeb-Edu's 0 to 5 (Penedo et al., 2024, arXiv
     2406.17557) or one of QuRating's four criteria (Wettig et al., 2024, arXiv 2402.09739; `label = 3`, `chunk =
     512`). `probability`: that of the label, by softmax over all labels, or by the logistic function of a lone
-    one. `expected`: the labels, counted from 0, weighted by their probabilities, as Meta-rater's PRRC models are
+    one and of labels that do not exclude each other, as the model's config.json has it. `expected`: the labels, counted from 0, weighted by their probabilities, as Meta-rater's PRRC models are
     read (Zhuang et al., 2025, arXiv 2504.14194).
     """
 
@@ -60,18 +60,25 @@ class Classifier(Score):
             case "logit":
                 return logits.list.first()
             case "probability":
-                return probabilities(logits).list.first()
+                return (apart if self.using.separate else probabilities)(logits).list.first()
             case "expected":
                 return expected(logits)
 
 
+def apart(logits: pl.Series) -> pl.Series:
+    """The probability of every label by itself, in double precision."""
+    import polars as pl
+
+    return logits.cast(pl.List(pl.Float64)).list.eval(1 / (1 + (-pl.element()).exp()))
+
+
 def probabilities(logits: pl.Series) -> pl.Series:
-    """The probability of every label, in double precision."""
+    """The probabilities of labels of which one is true, in double precision; of a lone one that it is."""
     import polars as pl
 
     exact = logits.cast(pl.List(pl.Float64))
     if exact.list.len().max() == 1:
-        return exact.list.eval(1 / (1 + (-pl.element()).exp()))
+        return apart(logits)
     odds = exact.list.eval((pl.element() - pl.element().max()).exp())
     return odds.list.eval(pl.element() / pl.element().sum())
 

@@ -339,6 +339,26 @@ def test_models_that_see_only_distances_have_no_window(made: Made) -> None:
     assert [*windows, describe(str(made(saved_encoder_decoder))).context] == [None, 130, None]
 
 
+def test_the_configuration_says_whether_labels_exclude_each_other(tmp_path: Path, scored: Any) -> None:
+    model = saved_classifier(tmp_path / "model", "bert", 3)
+    path = model / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"problem_type": "multi_label_classification"}))
+    expected = [
+        torch.tensor(answered(plain(model), tokens(model, f"{question(row)}\n{row['output']}", limit=130)))
+        for row in ROWS
+    ]
+    each = [None if at == EMPTY else float(row.double().sigmoid()[1]) for at, row in enumerate(expected)]
+    recipe = "score classifier(1) using m as found with value = probability"
+    assert scored(recipe, model) == pytest.approx(each, abs=1e-6)
+
+
+@pytest.mark.parametrize(("written", "chat"), [("null", False), ('""', False), ('"{{ messages }}"', True)])
+def test_a_chat_template_that_is_nothing_is_none(tmp_path: Path, written: str, chat: bool) -> None:
+    model = saved_classifier(tmp_path, "bert")
+    (model / "tokenizer_config.json").write_text(f'{{"chat_template": {written}}}')
+    assert describe(str(model)).chat == chat
+
+
 def test_plans_say_what_a_head_reads(made: Made, tmp_path: Path) -> None:
     pair, chat = made(saved_classifier, "bert"), made(saved_classifier, "llama")
     for model, shown in ((pair, "prompt + response as a pair"), (chat, "conversation in the chat template")):

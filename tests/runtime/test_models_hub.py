@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,20 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path: Path, change: di
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path, text: str) -> None:
     (save_nano(tmp_path) / "tokenizer.json").write_text(text)
     assert code_of(tmp_path) == "E436"
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="what reads the file is installed")
+def test_a_tokenizer_in_sentencepieces_form_says_what_reads_it(tmp_path: Path) -> None:
+    folder = save_nano(tmp_path)
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    (folder / "tokenizer.model").write_bytes(b"pieces")
+    with pytest.raises(ModelError) as raised:
+        models.load_tokenizer(str(folder))
+    assert raised.value.headline.endswith(
+        "tokenizer.model is read by the package sentencepiece, which is not installed"
+    )
+    assert raised.value.help == ('install it: `pip install "selrun[sentencepiece]"`',)
 
 
 def test_positions_that_a_model_keeps_for_itself_are_no_context() -> None:

@@ -250,6 +250,55 @@ def test_a_chat_template_may_trim_what_was_said() -> None:
     ]
 
 
+@pytest.mark.parametrize("opening", [" ", "\n\n", "<think>\n\n</think>\n\n"])
+def test_what_a_chat_template_puts_before_a_response_does_not_hide_it(opening: str) -> None:
+    said = "{{ " + repr(opening) + " if m.role == 'assistant' else '' }}{{ m.content }}"
+    template = TURN.replace("<assistant>", "").replace(
+        "<{{ m.role }}>{{ m.content }}", "[{{ m.role }}]" + said
+    )
+    tokenizer = chatting(template)
+    tokenizer.chat_template += "{% if add_generation_prompt %}[assistant]{% endif %}"
+    whole = encode(View(CHAT, turns="whole"), frame(TALK), tokenizer)
+    earlier = f"<s>[system]be brief[user]hi[assistant]{opening}yes[user]say[assistant]hill"
+    assert tokenizer.decode(whole.ids) == earlier
+    assert tokenizer.decode(whole.ids[whole.response]) == f"{opening}yeshill"
+    closed = View(CHAT, limit=len(f"[user]say[assistant]{opening}hi"), seam="closed")
+    assert said_by(tokenizer, closed, HILL) == [f"[user]say[assistant]{opening}hi"]
+
+
+def test_a_chat_template_that_fails_in_any_way_refuses_one_row() -> None:
+    failing = (
+        "{{ 1 // (messages | length - 2) }}" + TURN,
+        "{% if messages | length == 2 %}{{ messages[5].content }}{% endif %}" + TURN,
+    )
+    short = {**HILL, "history": [{"role": "user", "content": "hi"}]}
+    for template in failing:
+        refused, fine = said_by(chatting(template), View(CHAT), short, TALK)
+        assert refused.startswith("the chat template refuses the row: ")
+        assert fine.endswith("<assistant>[hill]")
+
+
+@pytest.mark.parametrize(
+    ("template", "fact"),
+    [
+        ("", "the model's tokenizer has no chat template"),
+        ({"rag": TURN, "tool_use": TURN}, "the model's chat templates are for other things: rag, tool_use"),
+        ("{% for m in %}", "the model's chat template cannot be read: Expected an expression, got 'end of"),
+    ],
+)
+def test_a_model_without_a_chat_template_that_can_be_used_is_refused(template: Any, fact: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        said_by(chatting(template), View(CHAT), HILL)
+    assert raised.value.code == "E444"
+    assert raised.value.headline.startswith(fact)
+
+
+def test_a_chat_template_writes_the_same_date_every_day() -> None:
+    dated = "{% if date_string is not defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    found = said_by(chatting(dated + "{{ date_string }}" + TURN), View(CHAT), HILL)
+    assert found == ["<s>26 Jul 2024<user>say<assistant>[hill]"]
+
+
 def test_a_chat_template_that_writes_the_start_token_gets_no_second_one() -> None:
     tokenizer = chatting("<s>" + TURN)
     assert said_by(tokenizer, View(CHAT), HILL) == ["<s><user>say<assistant>[hill]"]
@@ -260,12 +309,6 @@ def test_no_end_token_is_put_before_a_chat() -> None:
     tokenizer = chatting(TURN, bos_token=None)
     assert said_by(tokenizer, View(CHAT), HILL) == ["<user>say<assistant>[hill]"]
     assert said_by(tokenizer, View(CHAT, ("response",)), HILL) == ["</s>[hill]"]
-
-
-def test_a_model_without_a_chat_template_is_refused() -> None:
-    with pytest.raises(ModelError) as raised:
-        said_by(chatting(""), View(CHAT), HILL)
-    assert raised.value.code == "E444"
 
 
 # Tokenizers of other kinds

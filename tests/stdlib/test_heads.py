@@ -62,6 +62,13 @@ def test_a_probability_is_softmax_of_many_and_logistic_of_one():
     assert op.reduce(given({"logits": lists(None, None)})).to_list() == [None, None]
 
 
+def test_labels_that_do_not_exclude_each_other_have_probabilities_of_their_own():
+    rater = Model(key="toxic", kind="classifier", separate=True)
+    op = Classifier(using=rater, label=1, value="probability")
+    found = op.reduce(given({"logits": lists([math.log(3), 5.0], None)})).to_list()
+    assert found == [pytest.approx(0.75), None]
+
+
 def test_a_logit_stays_as_it_is():
     found = Classifier(using=PLAIN).reduce(given({"logits": lists([3.25], None)}))
     assert found.to_list() == [3.25, None]
