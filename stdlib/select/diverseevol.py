@@ -68,13 +68,31 @@ def whitened(vectors: np.ndarray, components: int) -> np.ndarray:
 
     wide = vectors.astype(np.float64)
     directions, variances, _ = np.linalg.svd(np.atleast_2d(np.cov(wide.T, bias=len(wide) == 1)))
-    varied = int((variances > 1e-12 * variances[0]).sum())
-    if components > varied:
-        raise DataError(
-            "E553",
-            f"the vectors vary in {varied:,} directions, and {components:,} were asked for",
-            help=f"ask for `whiten = {varied}` or less" if varied else "leave `whiten` out",
-        )
+    refuse_more_than(int((variances > 1e-12 * variances[0]).sum()), components)
     found = (wide - wide.mean(axis=0)) @ (directions[:, :components] / np.sqrt(variances[:components]))
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     return (found / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
+
+
+def whitened_as_published(vectors: np.ndarray, components: int) -> np.ndarray:
+    """The same, rounded as in the script, whose sums are in float32 throughout."""
+    import numpy as np
+    import torch
+
+    rows = torch.from_numpy(np.array(vectors))
+    directions, variances, _ = torch.linalg.svd(torch.atleast_2d(torch.cov(rows.T)))
+    refuse_more_than(int((variances > 0).sum()), components)
+    kernel = (directions @ torch.diag(1 / variances.sqrt()))[:, :components]
+    found = (rows - rows.mean(dim=0, keepdim=True)) @ kernel
+    return (found / (found**2).sum(dim=1, keepdim=True).sqrt()).numpy()
+
+
+def refuse_more_than(varied: int, components: int) -> None:
+    """Raises DataError E553 where vectors vary in fewer directions than were asked for."""
+    if components <= varied:
+        return
+    raise DataError(
+        "E553",
+        f"the vectors vary in {varied:,} directions, and {components:,} were asked for",
+        help=f"ask for `whiten = {varied}` or less" if varied else "leave `whiten` out",
+    )

@@ -11,7 +11,7 @@ from ...compiler.values import Amount, Expression
 from ..embed.placing import Placing
 from ..embed.vectors import Points
 from .amounts import no_row, too_many
-from .diverseevol import as_published, drawn_as_published, whitened
+from .diverseevol import as_published, drawn_as_published, whitened, whitened_as_published
 from .farthest import Covered, farthest_first
 
 if TYPE_CHECKING:
@@ -66,10 +66,12 @@ class Kcenter(Placing, Cover):
             raise no_row(self.keep, rows)
         if more > there:
             raise too_many(f"kcenter({self.keep})", more, there)
+        published = self.faithful and self.variant == "diverseevol"
         if self.whiten is not None:
-            placed = Points(whitened(placed.vectors, self.whiten), placed.rows)
+            whiten = whitened_as_published if published else whitened
+            placed = Points(whiten(placed.vectors, self.whiten), placed.rows)
         start = before or self._start(placed)[:more]
-        greedy = as_published if self.faithful and self.variant == "diverseevol" else farthest_first
+        greedy = as_published if published else farthest_first
         covered = greedy(placed.vectors, start, len(before) + more - len(start))
         return self._picked(covered, placed, rows)
 

@@ -121,3 +121,31 @@ def test_the_faithful_choice_needs_no_table_of_many_rows(monkeypatch: pytest.Mon
     monkeypatch.setattr(diverseevol, "HELD", 0)
     monkeypatch.setattr(diverseevol, "COLUMNS", 7)
     assert diverseevol.as_published(vectors, range(20), 30).order == held
+
+
+def published_table(vectors: np.ndarray, seed: int, start: int, more: int, whiten: int) -> list[int]:
+    """DiverseEvol's choice from a table of all distances, in float32 throughout."""
+    import torch
+
+    rows = torch.from_numpy(vectors.astype(np.float32))
+    directions, variances, _ = torch.linalg.svd(torch.cov(rows.T))
+    kernel = torch.mm(directions, torch.diag(1 / variances.sqrt()))[:, :whiten]
+    rows = torch.mm(rows - rows.mean(dim=0, keepdim=True), kernel)
+    rows = rows / (rows**2).sum(dim=1, keepdim=True) ** 0.5
+    squares = (rows @ rows.T).diagonal().clone()
+    table = torch.sqrt(rows @ rows.T * -2 + squares[:, None] + squares[None, :])
+    chosen = torch.zeros(len(rows), dtype=torch.bool)
+    chosen[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:start]] = True
+    for _ in range(more):
+        left = torch.arange(len(rows))[~chosen]
+        chosen[left[table[left][:, chosen].min(dim=1).values.argmax()]] = True
+    return torch.arange(len(rows))[chosen].tolist()
+
+
+@pytest.mark.parametrize(("seed", "whiten"), [(1, 2), (2, 5), (3, 8)])
+def test_the_faithful_choice_by_whitened_components_is_that_of_the_whole_table(seed: int, whiten: int):
+    vectors = np.random.default_rng(seed).normal(size=(77, 8))
+    vectors[40:60] = vectors[:20] + 1e-5
+    options = {"variant": "diverseevol", "faithful": True, "initial": 9, "seed": seed, "whiten": whiten}
+    found = kcenter(vectors, 9 + 50, **options).order.to_list()
+    assert found == published_table(vectors, seed, 9, 50, whiten)
