@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal, Protocol, get_args, get_origin
@@ -475,8 +475,7 @@ def kind_of(expression: tree.Expr, schema: Schema) -> Kind:
         case tree.Bool():
             return "bool"
         case tree.ListOf():
-            for item in expression.items:
-                kind_of(item, schema)
+            _one_kind("a list", expression.items, schema)
             return "list"
         case tree.Unary():
             wants: Kind = "bool" if expression.operator == "not" else "number"
@@ -529,15 +528,36 @@ def _subtracted(name: str, schema: Schema) -> str | None:
 
 def _operand(expression: tree.Expr, schema: Schema, wants: Kind, operator: str) -> Kind:
     kind = kind_of(expression, schema)
-    if not _fits(kind, wants):
+    if not _fits(kind, wants) or isinstance(expression, tree.Null):
         raise problem(
             "E301",
-            f"`{operator}` takes a {_KINDS[wants]}, not a {_KINDS[kind]}",
+            f"`{operator}` takes a {_KINDS[wants]}, not {_in_words(expression, kind)}",
             expression.span,
-            f"this is a {_KINDS[kind]}",
+            f"this is {_in_words(expression, kind)}",
             help=_KIND_HELP.get(wants, ()),
         )
     return wants
+
+
+def _in_words(expression: tree.Expr, kind: Kind) -> str:
+    return "null" if isinstance(expression, tree.Null) else f"a {_KINDS[kind]}"
+
+
+def _one_kind(what: str, values: Sequence[tree.Expr], schema: Schema) -> Kind:
+    """What several values are that stand for one another; null stands for any."""
+    first: Kind = "any"
+    for value in values:
+        kind = kind_of(value, schema)
+        if not _fits(kind, first):
+            raise problem(
+                "E301",
+                f"{what} cannot hold a {_KINDS[first]} and a {_KINDS[kind]}",
+                value.span,
+                f"a {_KINDS[first]} stands before it",
+                help="write values of one kind",
+            )
+        first = kind if first == "any" else first
+    return first
 
 
 def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
@@ -548,23 +568,39 @@ def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
     if operator in COMPARISONS:
         return _comparison(expression, schema)
     if operator in ("in", "not in"):
-        kind_of(expression.left, schema)
-        where = kind_of(expression.right, schema)
-        if not _fits(where, "list") and where != "text":
-            raise problem(
-                "E301",
-                f"`{operator}` takes a list",
-                expression.right.span,
-                "not a list",
-                help='write `in ["a", "b"]`',
-            )
-        return "bool"
+        return _membership(expression, schema)
     _operand(expression.left, schema, "number", operator)
     return _operand(expression.right, schema, "number", operator)
 
 
+def _membership(expression: tree.Binary, schema: Schema) -> Kind:
+    where = kind_of(expression.right, schema)
+    kind_of(expression.left, schema)
+    if not _fits(where, "list") and where != "text":
+        raise problem(
+            "E301",
+            f"`{expression.operator}` takes a list",
+            expression.right.span,
+            "not a list",
+            help='write `in ["a", "b"]`',
+        )
+    if isinstance(expression.right, tree.ListOf):
+        _one_kind("a list", (expression.left, *expression.right.items), schema)
+    elif where == "text":
+        _operand(expression.left, schema, "text", expression.operator)
+    return "bool"
+
+
 def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
     left, right = kind_of(expression.left, schema), kind_of(expression.right, schema)
+    if expression.operator not in ("==", "!=") and _has_null(expression):
+        raise problem(
+            "E301",
+            f"`{expression.operator}` cannot compare with null",
+            expression.span,
+            "never true",
+            help="ask for null with `== null` or `!= null`",
+        )
     if not _fits(left, right) and not isinstance(expression.right, tree.Null):
         raise problem(
             "E301",
@@ -576,19 +612,43 @@ def _comparison(expression: tree.Binary, schema: Schema) -> Kind:
     return "bool"
 
 
+def _has_null(expression: tree.Binary) -> bool:
+    return isinstance(expression.left, tree.Null) or isinstance(expression.right, tree.Null)
+
+
 def _call_kind(call: tree.Call, schema: Schema) -> Kind:
-    function = FUNCTIONS[call.name.text]
-    kinds: list[Kind] = [kind_of(argument.value, schema) for argument in call.arguments]
-    for position, (argument, kind) in enumerate(zip(call.arguments, kinds, strict=True)):
-        wants = function.kind_at(position)
-        if not _fits(kind, wants):
+    function, values = FUNCTIONS[call.name.text], [argument.value for argument in call.arguments]
+    for position, value in enumerate(values):
+        kind, wants = kind_of(value, schema), function.kind_at(position)
+        if not _fits(kind, wants) or (wants != "any" and isinstance(value, tree.Null)):
             raise problem(
                 "E301",
-                f"`{call.name.text}` takes a {_KINDS[wants]}, not a {_KINDS[kind]}",
-                argument.value.span,
-                f"this is a {_KINDS[kind]}",
+                f"`{call.name.text}` takes a {_KINDS[wants]}, not {_in_words(value, kind)}",
+                value.span,
+                f"this is {_in_words(value, kind)}",
                 help=f"`{call.name.text}`: {function.does}",
             )
-    if call.name.text in ("if", "coalesce"):
-        return kinds[-1]
+    match call.name.text, values:
+        case "if", [_, *cases]:
+            return _one_kind("`if`", cases, schema)
+        case "coalesce", cases:
+            return _one_kind("`coalesce`", cases, schema)
+        case "matches", [_, tree.Text() as pattern]:
+            _check_pattern(pattern)
     return function.gives
+
+
+def _check_pattern(pattern: tree.Text) -> None:
+    """Refuses a regular expression that cannot be read."""
+    import polars as pl
+
+    try:
+        pl.select(pl.lit("").str.contains(pattern.value))
+    except pl.exceptions.ComputeError as error:
+        raise problem(
+            "E305",
+            f"`{pattern.value}` is no regular expression",
+            pattern.span,
+            str(error).rpartition("error: ")[2].splitlines()[0],
+            help="look-around and back-references are not known; write `\\\\(` for a bracket itself",
+        ) from None

@@ -74,6 +74,8 @@ FUNCTIONS: Mapping[str, Function] = {
 
 ARITHMETIC = frozenset("+-*/")
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+LARGEST = 2**63
+"""A whole number from here on is a number with a fraction, as in every column."""
 
 
 def columns(expression: tree.Expr) -> frozenset[str]:
@@ -91,6 +93,21 @@ def columns(expression: tree.Expr) -> frozenset[str]:
             return frozenset().union(*(columns(item) for item in expression.items))
         case _:
             return frozenset()
+
+
+def operands(expression: tree.Expr) -> frozenset[str]:
+    """The columns that an operator or a function computes with; asking for null and passing on are neither."""
+    match expression:
+        case tree.Binary(operator="==" | "!=", left=left, right=right) if tree.Null in map(
+            type, (left, right)
+        ):
+            return operands(left) | operands(right)
+        case tree.Call(name=tree.Name(text="if" | "coalesce")):
+            return frozenset().union(*(operands(argument.value) for argument in expression.arguments))
+        case tree.Name():
+            return frozenset()
+        case _:
+            return columns(expression)
 
 
 def is_rowwise(expression: tree.Expr) -> bool:
@@ -112,15 +129,21 @@ def literal(expression: tree.Expr) -> object:
     match expression:
         case tree.Quantity(value=value, unit=unit):
             number = value / 100 if unit == "%" else value
-            return int(number) if number == number.to_integral_value() else float(number)
+            whole = number == number.to_integral_value() and abs(number) < LARGEST
+            return int(number) if whole else float(number)
         case tree.Text(value=value) | tree.Bool(value=value):
             return value
         case tree.ListOf(items=items):
             return [literal(item) for item in items]
-        case tree.Unary(operator="-", operand=operand):
-            return -literal(operand)  # type: ignore[operator]
         case _:
             return None
+
+
+def is_literal(expression: tree.Expr) -> bool:
+    """Whether the value is written out, so that it is the same for every row."""
+    if isinstance(expression, tree.ListOf):
+        return all(is_literal(item) for item in expression.items)
+    return isinstance(expression, tree.Quantity | tree.Text | tree.Bool | tree.Null)
 
 
 def to_polars(expression: tree.Expr) -> pl.Expr:
@@ -139,31 +162,40 @@ def to_polars(expression: tree.Expr) -> pl.Expr:
         case tree.Call():
             arguments = [a.value for a in expression.arguments]
             return _CALLS[expression.name.text](*arguments)
+        case tree.ListOf() if not is_literal(expression):
+            return pl.concat_list([to_polars(item) for item in expression.items])
         case _:
             return pl.lit(literal(expression))
 
 
 def _binary(expression: tree.Binary) -> pl.Expr:
-    operator = expression.operator
-    if operator in ("in", "not in"):
-        found = _membership(expression.left, expression.right)
-        return ~found if operator == "not in" else found
-    left = to_polars(expression.left)
-    if isinstance(expression.right, tree.Null):
-        return left.is_not_null() if operator == "!=" else left.is_null()
-    return _OPERATORS[operator](left, to_polars(expression.right))
+    match expression:
+        case tree.Binary(operator="in"):
+            return _membership(expression.left, expression.right)
+        case tree.Binary(operator="not in"):
+            return ~_membership(expression.left, expression.right)
+        case (
+            tree.Binary(operator="==", left=value, right=tree.Null())
+            | tree.Binary(operator="==", left=tree.Null(), right=value)
+        ):
+            return to_polars(value).is_null()
+        case (
+            tree.Binary(operator="!=", left=value, right=tree.Null())
+            | tree.Binary(operator="!=", left=tree.Null(), right=value)
+        ):
+            return to_polars(value).is_not_null()
+        case _:
+            return _OPERATORS[expression.operator](to_polars(expression.left), to_polars(expression.right))
 
 
 def _membership(item: tree.Expr, where: tree.Expr) -> pl.Expr:
     import polars as pl
 
-    if isinstance(where, tree.ListOf):
-        return to_polars(item).is_in(literal(where))  # type: ignore[arg-type]
-    if isinstance(item, tree.Text) and isinstance(where, tree.Name):
+    if not isinstance(where, tree.ListOf):
         return _contains(where, item)
-    return (
-        to_polars(where).list.contains(to_polars(item)) if not isinstance(item, tree.Text) else pl.lit(None)
-    )
+    value = to_polars(item)
+    known = [one for one in where.items if not isinstance(one, tree.Null)]
+    return pl.any_horizontal([pl.lit(False), *(value == to_polars(one) for one in known)])
 
 
 _OPERATORS: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
@@ -195,20 +227,21 @@ def _length(value: tree.Expr) -> pl.Expr:
 def _contains(where: tree.Expr, what: tree.Expr) -> pl.Expr:
     import polars as pl
 
-    item = literal(what)
+    def find(columns: Sequence[pl.Series]) -> pl.Series:
+        whole, part = columns
+        if isinstance(whole.dtype, pl.Array):
+            whole = whole.arr.to_list()
+        if isinstance(whole.dtype, pl.List):
+            return whole.list.contains(part.cast(whole.dtype.inner) if part.dtype.is_numeric() else part)
+        return whole.cast(pl.String).str.contains(part.cast(pl.String), literal=True)
 
-    def find(series: pl.Series) -> pl.Series:
-        if isinstance(series.dtype, pl.List | pl.Array):
-            return series.list.contains(item)  # type: ignore[arg-type]
-        return series.cast(pl.String).str.contains(str(item), literal=True)
-
-    return to_polars(where).map_batches(find, return_dtype=pl.Boolean)
+    return pl.map_batches([to_polars(where), to_polars(what)], find, return_dtype=pl.Boolean)
 
 
 def _count(where: tree.Expr, what: tree.Expr | None = None) -> pl.Expr:
     if what is None:
         return _length(where)
-    return _counted(to_polars(where).str.count_matches(str(literal(what)), literal=True))
+    return _counted(to_polars(where).str.count_matches(to_polars(what), literal=True))
 
 
 def _counted(count: pl.Expr) -> pl.Expr:
@@ -252,8 +285,8 @@ _CALLS: Mapping[str, Callable[..., pl.Expr]] = {
     "words": lambda x: _counted(to_polars(x).str.count_matches(r"\S+")),
     "lower": lambda x: to_polars(x).str.to_lowercase(),
     "contains": _contains,
-    "matches": lambda x, pattern: to_polars(x).str.contains(str(literal(pattern))),
-    "startswith": lambda x, start: to_polars(x).str.starts_with(str(literal(start))),
+    "matches": lambda x, pattern: to_polars(x).str.contains(to_polars(pattern)),
+    "startswith": lambda x, start: to_polars(x).str.starts_with(to_polars(start)),
     "count": _count,
     "log": lambda x: to_polars(x).log().fill_nan(None),
     "exp": lambda x: to_polars(x).exp(),

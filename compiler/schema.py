@@ -56,6 +56,11 @@ class Schema:
         kept = tuple(c for c in self.columns if c.name not in names)
         return replace(self, columns=kept + columns)
 
+    def with_columns_of(self, other: Schema) -> Schema:
+        """The schema with the columns that another one has besides."""
+        more = (column for column in other.columns if self.get(column.name) is None)
+        return replace(self.plus(*more), open=self.open or other.open)
+
     @property
     def names(self) -> tuple[str, ...]:
         """What a recipe can name; hidden marks left out."""

@@ -227,12 +227,12 @@ class Steps:
         return self.added(op, flow, flow.schema, _title(step, scope), step.span)
 
     def algebra(self, expression: tree.Binary, scope: Scope, flow: Flow) -> Flow:
-        """Two datasets combined by row; the columns of both go on."""
+        """Two datasets combined by row; the columns of both go on, and of a difference those of the left."""
         left = self.resolver.rows(expression.left, scope, flow)
         right = self.resolver.rows(expression.right, scope, flow)
-        assert right.key is not None
-        more = tuple(c for c in right.schema.columns if left.schema.get(c.name) is None)
-        schema = replace(left.schema.plus(*more), open=left.schema.open or right.schema.open, spread=None)
+        schema = left.schema.without_spread()
+        if expression.operator != "-":
+            schema = schema.with_columns_of(right.schema)
         data = self.resolver.dataset(expression.right, scope, flow)
         op = core.Algebra(operator=expression.operator, other=data)  # type: ignore[arg-type]
         key = self.resolver.add(op, left, schema, f"{expression.operator}", expression.span)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from ..compiler.expression import physical, to_polars
+from ..compiler.expression import operands, physical, to_polars
 from ..compiler.op import Op
 from ..compiler.values import Data, Expression
+from ..errors import DataError
+from .formats.layout import JSON
 
 
 def _none_given(data: Data) -> pl.DataFrame:
@@ -49,21 +51,55 @@ class KnownAnswers:
 
 
 def evaluated(rows: pl.DataFrame, expression: Expression) -> pl.Series:
-    """The expression's value for every row. NaN is no number: it counts as null going in and coming out."""
-    known = rows.with_columns(_number(rows[physical(name)]) for name in expression.columns)
-    values = known.select(to_polars(expression.tree)).to_series().alias(expression.text)
+    """The expression's value for every row. NaN is no number: it counts as null going in and coming out.
+
+    Raises DataError E527 where the columns hold something that it cannot be computed of.
+    """
+    known = rows.with_columns(_plain(rows[physical(name)]) for name in expression.columns)
+    taken = known.with_columns(_written(known[physical(name)]) for name in operands(expression.tree))
+    if nested := [name for name in operands(expression.tree) if taken.schema[physical(name)] in OPAQUE]:
+        raise _not_computed(rows, expression, f"nothing is computed of what `{min(nested)}` holds")
+    try:
+        values = taken.select(to_polars(expression.tree)).to_series().alias(expression.text)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _not_computed(rows, expression, str(error).strip().splitlines()[0]) from error
     if len(values) != rows.height:
         values = values.new_from_index(0, rows.height)
     return values.fill_nan(None) if values.dtype.is_float() else values
 
 
-def _number(column: pl.Series) -> pl.Series:
-    """The column as arithmetic expects it: no NaN, and counts that may fall below 0."""
+OPAQUE = (pl.Struct, pl.Binary, pl.Duration, pl.Object)
+"""What a column may hold that no operator and no function takes."""
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """The column as expressions take it: no NaN, counts that may fall below 0, categories as texts."""
     if column.dtype.is_float():
         return column.fill_nan(None)
-    if column.dtype == pl.UInt64:
+    if column.dtype == pl.UInt64 or column.dtype.is_decimal():
         return column.cast(pl.Float64)
+    if column.dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
     return column.cast(pl.Int64) if column.dtype.is_integer() else column
+
+
+def _written(column: pl.Series) -> pl.Series:
+    """Dates and times as the texts that they are in JSON."""
+    return column.cast(pl.String) if column.dtype in (pl.Date, pl.Datetime, pl.Time) else column
+
+
+def _not_computed(rows: pl.DataFrame, expression: Expression, reason: str) -> DataError:
+    held = [f"`{name}` holds {_held(rows.schema[physical(name)])}" for name in sorted(expression.columns)]
+    return DataError(
+        "E527",
+        f"`{expression.text}` cannot be computed",
+        notes=[*held, reason],
+        help="name columns of numbers, texts or conditions, as the expression takes them",
+    )
+
+
+def _held(dtype: pl.DataType) -> str:
+    return "values of several kinds" if dtype == JSON else str(dtype)
 
 
 def seed_of(op: Op) -> int:

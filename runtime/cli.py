@@ -40,7 +40,9 @@ def main(words: Sequence[str] | None = None) -> int:
         # Python would complain again while it closes the stream on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except Exception as mistake:
+    except SystemExit:
+        raise
+    except BaseException as mistake:  # a panic of polars is no `Exception`
         print(own_mistake(mistake, "--debug" in words), file=sys.stderr)
         return OWN_MISTAKE
 
@@ -116,7 +118,7 @@ def problem_count(error: RecipeError) -> str:
     return f"{count} problem{'s' * (count != 1)}; nothing was run"
 
 
-def own_mistake(mistake: Exception, debug: bool) -> str:
+def own_mistake(mistake: BaseException, debug: bool) -> str:
     """One line about a mistake of selrun's own: what and where."""
     frames = traceback.extract_tb(mistake.__traceback__)
     at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"

@@ -15,6 +15,7 @@ OWN_ERRORS = (
     AttributeError,
     ArithmeticError,
     pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
 )
 """What a mistake in an operation raises."""
 

@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .nearby import nearby_files
 HEAD = 1 << 20
 """Characters that are looked at."""
 SEPARATORS = ",\t;"
+UNREADABLE = (OSError, EOFError, ValueError, RecursionError, zlib.error, csv.Error)
 
 
 def peek(question: SchemaOf) -> Columns | Unavailable | None:
@@ -34,7 +36,7 @@ def peek(question: SchemaOf) -> Columns | Unavailable | None:
         return None
     try:
         return look(path)
-    except (OSError, EOFError, UnicodeDecodeError, ValueError):
+    except UNREADABLE:
         return None
 
 
@@ -62,10 +64,19 @@ def opened(path: Path, start: bytes) -> Any:
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(path, "rb")
     if start == b"\x28\xb5\x2f\xfd":
-        import zstandard
-
-        return zstandard.open(path, "rb")
+        return io.BytesIO(unpacked(path))
     return path.open("rb")
+
+
+def unpacked(path: Path) -> bytes:
+    """The first bytes of a zstd file's content, as many as the characters looked at can have."""
+    import zstandard
+
+    try:
+        with zstandard.open(path, "rb") as file:
+            return file.read(4 * (HEAD + 1))
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from error
 
 
 def records(text: str) -> Iterator[dict[str, Any]]:
@@ -119,11 +130,14 @@ def comma_columns(text: str, path: Path) -> Columns | None:
     return Columns(tuple(Column(name.strip(), "any", "file") for name in names))
 
 
-def parquet_columns(path: Path) -> Columns:
+def parquet_columns(path: Path) -> Columns | None:
     """The columns of a Parquet file, from its end; the only form that takes a library."""
     import polars as pl
 
-    names = pl.read_parquet_schema(path)
+    try:
+        names = pl.read_parquet_schema(path)
+    except pl.exceptions.PolarsError:
+        return None
     return Columns(tuple(Column(name, parquet_kind(kind), "file") for name, kind in names.items()))
 
 
@@ -136,4 +150,4 @@ def parquet_kind(kind: Any) -> Kind:
         return "bool"
     if kind == pl.String:
         return "text"
-    return "list" if isinstance(kind, pl.List) else "any"
+    return "list" if isinstance(kind, pl.List | pl.Array) else "any"

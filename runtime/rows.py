@@ -199,7 +199,7 @@ def kind_of(dtype: pl.DataType) -> str:
         return "bool"
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         return "text"
-    return "list" if isinstance(dtype, pl.List) else "any"
+    return "list" if isinstance(dtype, pl.List | pl.Array) else "any"
 
 
 def write_rows(

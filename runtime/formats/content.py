@@ -65,7 +65,7 @@ def json_lines(start: bytes, name: str) -> Container:
 def is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

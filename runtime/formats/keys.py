@@ -54,10 +54,34 @@ def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     match frame.schema[name]:
         case pl.String:
             return pl.col(name)
-        case pl.List() | pl.Struct() | pl.Array() | pl.Binary():
+        case pl.Binary():
+            return pl.col(name).bin.encode("hex")
+        case pl.List() | pl.Struct() | pl.Array() as nested if holds_bytes(nested):
+            return pl.col(name).map_batches(written, return_dtype=pl.String)
+        case pl.List() | pl.Struct() | pl.Array() | pl.Duration():
             return pl.struct(name).struct.json_encode()
         case _:
             return pl.col(name).cast(pl.String)
+
+
+def holds_bytes(dtype: pl.DataType) -> bool:
+    """Whether a nested type has bytes somewhere, as pictures have; polars cannot write those as JSON."""
+    match dtype:
+        case pl.Struct(fields=fields):
+            return any(holds_bytes(instance(field.dtype)) for field in fields)
+        case pl.List() | pl.Array():
+            return holds_bytes(instance(dtype.inner))
+        case _:
+            return dtype == pl.Binary
+
+
+def instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype
+
+
+def written(values: pl.Series) -> pl.Series:
+    """Every value as Python writes it."""
+    return pl.Series([None if value is None else repr(value) for value in values.to_list()], dtype=pl.String)
 
 
 def hashed(texts: pl.Series) -> pl.DataFrame:

@@ -227,6 +227,21 @@ def test_a_mistake_of_our_own_is_not_hidden(
     assert "Traceback" in said(capsys, "ops", "--debug")[2]
 
 
+def test_a_panic_of_a_library_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from polars.exceptions import PanicException
+
+    def broken(*_: object) -> int:
+        raise PanicException("not yet implemented")
+
+    monkeypatch.setattr("selrun.runtime.commands.ops", broken)
+    code, _, err = said(capsys, "ops")
+    assert code == 70
+    assert "a mistake in selrun itself: PanicException: not yet implemented" in err
+    assert "Traceback" not in err
+
+
 def test_an_interrupted_run_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -369,6 +384,24 @@ def test_an_operation_is_described_with_all_its_parameters(capsys: pytest.Captur
     assert code == 0
     for word in ("variant", "using …", "with template =", "with faithful =", "no value", "paper", "example"):
         assert word in out
+
+
+def test_a_verb_lists_its_nouns(capsys: pytest.CaptureFixture[str]):
+    listed = said(capsys, "ops", "dedup")[1].splitlines()
+    assert [line.split()[0] for line in listed] == ["dedup", "decontaminate", "exact", "minhash", "semdedup"]
+    assert said(capsys, "ops", "embed")[1].startswith("embed\n\nThe vector that ")
+    code, _, err = said(capsys, "ops", "generate")
+    assert (code, err.splitlines()[0]) == (2, "error: nothing installed can `generate`")
+
+
+@pytest.mark.parametrize("words", [("ops",), ("ops", "repr"), ("methods",), ("methods", "instruction_gpt4")])
+def test_lists_and_descriptions_fit_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = said(capsys, *words)[1].partition("\ndefinition\n")[0].partition("\nexample\n")[0]
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    assert "…" not in shown or words == ("ops", "repr")
 
 
 def test_every_method_is_listed_and_described(capsys: pytest.CaptureFixture[str]):

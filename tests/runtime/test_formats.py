@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import math
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -482,3 +484,31 @@ def test_a_column_named_like_a_pattern_is_one_column(name: str, tmp_path: Path):
     assert plain(again(source, tmp_path / "out.jsonl")) == rows
     kept = selrun.run(f"filter `{name}` > 1", source, store=tmp_path / "store").rows
     assert kept.rows(named=True) == rows[1:]
+
+
+def test_columns_of_every_type_have_a_fingerprint(tmp_path: Path):
+    odd = {
+        "raw": [b"\xff", None],
+        "pictures": [[{"bytes": b"\xff", "path": "a.png"}], []],
+        "took": [timedelta(days=1), None],
+        "price": [Decimal("1.5"), None],
+        "empty": [None, None],
+    }
+    source = tmp_path / "rows.parquet"
+    pl.DataFrame({"instruction": ["a", "b"], "output": ["c", "d"], **odd}).write_parquet(source)
+    rows = read_rows(source)
+    assert rows.fingerprint == read_rows(source).fingerprint
+    for name in odd:
+        swapped = pl.read_parquet(source).with_columns(pl.col(name).reverse())
+        assert (read_rows(swapped).fingerprint == rows.fingerprint) is (name == "empty")
+
+
+def test_a_line_nested_too_deeply_is_no_row(tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text(
+        '{"a": ' + "[" * 50_000 + "\n" + '{"instruction": "a", "output": "b"}\n'
+    )
+    with pytest.raises(DataError) as found:
+        read_rows(tmp_path / "rows.jsonl")
+    assert (found.value.code, found.value.notes) == (
+        "E504", (f"{tmp_path / 'rows.jsonl'}:1: nested too deeply",)
+    )  # fmt: skip

@@ -68,6 +68,10 @@ def test_what_cannot_be_read_stays_unknown(tmp_path: Path):
         ("b.jsonl", b""),
         ("c.gz", b"\x1f\x8bxxxx"),
         ("d.x", b"\xff"),
+        ("e.jsonl", b'{"a": ' + b"[" * 50_000),
+        ("f.gz", gzip.compress(b"x" * 999)[:10] + b"\xff" * 20),
+        ("g.zst", b"\x28\xb5\x2f\xfd" + b"\xff" * 20),
+        ("h.parquet", b"PAR1 and nothing else"),
     ):
         (tmp_path / name).write_bytes(content)
         assert peek(SchemaOf(str(tmp_path / name))) is None
