@@ -114,18 +114,10 @@ def explain(options: argparse.Namespace, words: Words) -> int:
 
 def ops(options: argparse.Namespace, words: Words) -> int:
     """Lists what exists, or describes the operations of a name."""
-    from .reference_text import operation_text, operations_text, unknown_operation
+    from .reference_text import described, operations_text
 
     wanted = " ".join(options.noun)
-    if not wanted:
-        print(operations_text())
-        return 0
-    from .reference import operations
-
-    found = [each for each in operations() if wanted in (each.noun, each.verb, each.name)]
-    if not found:
-        raise unknown_operation(wanted)
-    print("\n\n".join(operation_text(each) for each in found))
+    print(described(wanted) if wanted else operations_text())
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -11,28 +12,49 @@ from .nearby import nearby_words
 from .options import UsageError
 from .reference import NO_VALUE, Method, Operation, Parameter, methods, operations
 
-WIDTH = 100
+WIDEST = 100
+"""Columns of a page; a narrower terminal has fewer, and what is no terminal has these."""
 VERBS_AND_MORE = {**VERBS, "model": "makes a model; used after `using` and `let`"}
 
 
 def operations_text() -> str:
-    """Every verb with its nouns, a line each."""
+    """Every verb with its nouns."""
     found = operations()
-    width = max(len(each.noun) for each in found)
-    lines: list[str] = []
-    for verb, does in VERBS_AND_MORE.items():
-        mine = [each for each in found if each.verb == verb]
-        title = f"{verb:<{width + 2}} {does}"
-        if not mine and verb != "load":
-            title += " (nothing installed)"
-        lines.append(title)
-        lines += [f"  {each.noun:<{width}} {shortened(each.title, width)}" for each in mine if each.noun]
+    lines = [line for verb in VERBS_AND_MORE for line in verb_lines(verb, found)]
     more = "`selrun ops NOUN` describes one; `selrun methods` lists the methods"
     return "\n".join([*lines, "", more])
 
 
-def shortened(text: str, width: int) -> str:
-    return textwrap.shorten(text, WIDTH - width - 3, placeholder=" …")
+def verb_lines(verb: str, found: Sequence[Operation]) -> list[str]:
+    """A verb and its nouns, each with what it gives."""
+    width = max(len(each.noun) for each in found)
+    mine = [each for each in found if each.verb == verb]
+    missing = "" if mine or verb == "load" else " (nothing installed does)"
+    lines = wrapped(f"{VERBS_AND_MORE[verb]}{missing}", f"{verb:<{width + 2}} ", " " * (width + 3))
+    return lines + [line for each in mine if each.noun for line in told(each.title, each.noun, width)]
+
+
+def described(name: str) -> str:
+    """The operations of a name, and of a verb its nouns. Raises UsageError where there is nothing."""
+    found = operations()
+    texts = [operation_text(each) for each in found if name in (each.noun, each.name)]
+    if any(each.noun for each in found if each.verb == name):
+        texts.append("\n".join(verb_lines(name, found)))
+    if not texts:
+        raise unknown_operation(name)
+    return "\n\n".join(texts)
+
+
+def columns() -> int:
+    """How wide a line may be."""
+    return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+
+
+def told(title: str, name: str, width: int) -> list[str]:
+    """A name and the sentence beside it, or the sentence's first part where not all of it fits in a line."""
+    first, rest = f"  {name:<{width}} ", " " * (width + 3)
+    whole = wrapped(title, first, rest)
+    return whole if len(whole) == 1 else wrapped(re.split(r"[:;] ", title)[0].rstrip("."), first, rest)
 
 
 def operation_text(operation: Operation) -> str:
@@ -88,13 +110,17 @@ def methods_text(found: Sequence[Method]) -> str:
     """Every method with its parameters and the first sentence of its header."""
     lines: list[str] = []
     for method in found:
-        lines += [signature(method), *wrapped(method.title, "  ", "  ")]
+        lines += [*wrapped(signature(method), "", "    "), *wrapped(method.title, "  ", "  ")]
     return "\n".join([*lines, "", "`selrun methods NAME` shows all of one"])
 
 
 def method_text(method: Method) -> str:
     """The header, the parameters and the definition of a method."""
-    lines = [signature(method), "", *(line for part in sentences(method.doc) for line in wrapped(part))]
+    lines = [
+        *wrapped(signature(method), "", "    "),
+        "",
+        *(line for part in sentences(method.doc) for line in wrapped(part)),
+    ]
     if method.parameters:
         lines += ["", "parameters", *parameter_lines(method.parameters)]
     return "\n".join([*lines, "", "definition", *(f"  {line}" for line in method.text.splitlines())])
@@ -110,6 +136,12 @@ def unknown_operation(name: str) -> UsageError:
     """The error for a noun that nothing has; methods and verbs are looked at too."""
     if name in {method.name for method in methods()}:
         return UsageError(f"`{name}` is a method", f"see `selrun methods {name}`")
+    if name == "load":
+        return UsageError("`load` is another word for `from`", "see `selrun ops from`")
+    if name in VERBS:
+        return UsageError(
+            f"nothing installed can `{name}`", "the verb is kept for a later version or a plug-in"
+        )
     known = [each.noun or each.verb for each in operations()]
     return UsageError(f"no operation is called `{name}`", nearby_words(name, known, "an operation"))
 
@@ -127,6 +159,6 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
     return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False,
+        " ".join(text.split()), columns(), initial_indent=first, subsequent_indent=later, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
