@@ -33,8 +33,8 @@ class AskLlm(Score):
     asks another one. `exp(ask_llm)` is the probability.
 
     `faithful`: OpenDataArena's AskLlmScorer, the mean over the tokens of `yes` in place of their sum, without
-    start token and found by the question's own token count; by default a tokenizer that writes `yes` in several
-    pieces gives the same quantity as others.
+    start token and found by the question's own token count, empty responses too; by default a tokenizer that
+    writes `yes` in several pieces gives the same quantity as others.
     """
 
     noun = "ask_llm"
@@ -66,4 +66,4 @@ class AskLlm(Score):
 
         yes = known["yes"].cast(pl.List(pl.Float64)).list
         sums = pl.select(pl.when(yes.len() > 0).then(yes.sum())).to_series()
-        return answered(finite(yes.mean() if self.faithful else sums), known.column("response"))
+        return finite(yes.mean()) if self.faithful else answered(finite(sums), known.column("response"))

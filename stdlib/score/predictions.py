@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...compiler.op import Request, Score
-from ...compiler.templates import ALPACA, BARE
+from ...compiler.templates import ALPACA
 from ...compiler.values import Model
 from ...compiler.wants import Logprobs, Span, Template, View
 
@@ -26,12 +27,6 @@ def view_of(of: Span, template: Template, limit: int | None) -> View:
 def logprobs_of(model: Model, of: Span, template: Template, limit: int | None = None) -> Request:
     """The log-probabilities of a part of every row; those of the response are what `ifd` asks for too."""
     return Request(model, view_of(of, template, limit), Logprobs(of))
-
-
-def logprobs_of_text(model: Model, columns: tuple[str, ...], limit: int | None) -> Request:
-    """The log-probabilities of these parts of the row as one text, after what the tokenizer itself puts first."""
-    view = View(BARE, ("prompt",), limit or ODA_WINDOW, text=columns)
-    return Request(model, view, Logprobs("prompt"))
 
 
 def mean_loss(logprobs: pl.Series) -> pl.Series:
@@ -74,3 +69,37 @@ class OfPart(Score):
     def view(self) -> View:
         """The part as the model reads it: the prompt by itself, the response after its prompt."""
         return view_of(self.of, self.template, self.max_tokens)
+
+
+class OfPartOrText(OfPart):
+    """A number read from how a model predicts a part of each row, or the whole row as OpenDataArena's scorers do."""
+
+    conversations = "last: the last response after everything before it (faithful: the last exchange alone)"
+    one_text: ClassVar[View]
+    """The row as the faithful form reads it, every token but the first predicted."""
+
+    of: Literal["response", "prompt", "whole"] = "response"
+    """Which tokens are averaged; faithful: those of the whole row."""
+    template: Template = ALPACA
+    """How prompt and response are written out; faithful: joined by line breaks."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Prompt and response are cut to so many tokens; the model's context (faithful: 2048) if not given."""
+    faithful: bool = False
+    """Read the row as OpenDataArena's scorer does."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_form_when_faithful(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if not fields.get("faithful"):
+            return fields
+        if fields.get("of", "whole") != "whole" or "template" in fields:
+            raise ValueError(
+                "reads the whole row without a template when faithful: leave out `of` and `template`"
+            )
+        return {**fields, "of": "whole"}
+
+    def requests(self) -> dict[str, Request]:
+        if not self.faithful:
+            return {"given": Request(self.using, self.view, Logprobs(self.of))}
+        view = replace(self.one_text, limit=self.max_tokens or ODA_WINDOW)
+        return {"given": Request(self.using, view, Logprobs("prompt"))}

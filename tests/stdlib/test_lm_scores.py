@@ -331,6 +331,19 @@ def test_faithful_forms_read_rows_as_the_published_scripts_do():
     assert Hes(using=NANO, faithful=True).requests()["prompt"].view.start == "never"
 
 
+def test_the_faithful_normalised_loss_keeps_the_line_break_beside_an_empty_part(tmp_path: Any):
+    rows = [EMPTY, {"instruction": "", "input": "lost", "output": "Oslo"}]
+    found = scored("score normloss using nano with faithful = true", rows, tmp_path)["normloss"].to_list()
+    expected = [losses("", text).mean() / math.log(2) for text in ("Say nothing.\n", "\nOslo")]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_faithful_question_is_asked_of_an_empty_response_too(tmp_path: Any):
+    found = scored("score ask_llm using nano with faithful = true", [EMPTY], tmp_path)["ask_llm"][0]
+    question = ids(ASKED.without_input.format(instruction=EMPTY["instruction"], response=""))
+    assert found == pytest.approx(-mean_of_last([*question, *ids("yes")], 3), rel=1e-5)
+
+
 def test_a_question_about_a_response_shows_the_last_exchange_alone(tmp_path: Any):
     last = [{"role": "user", "content": "Name a city."}, {"role": "assistant", "content": "Oslo"}]
     earlier = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Good day."}]
