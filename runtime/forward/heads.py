@@ -146,17 +146,27 @@ class Labelled:
 
 def label_order(want: Logits, config: Any) -> list[int]:
     """The places of all labels, the wanted one first. Raises ModelError E457 and E458."""
-    count, names = int(config.num_labels), config.id2label
-    shown = ", ".join(f"{at} ({names[at]})" for at in range(count))
-    if want.single and count != 1:
+    names = [str(config.id2label.get(at, at)) for at in range(int(config.num_labels))]
+    if want.single and len(names) != 1:
         raise ModelError(
-            "E457", f"the model's head gives {count} numbers, and this score is one of them",
-            help=f"say which with `label`: {shown}",
+            "E457", f"the model's head gives {len(names)} numbers, and this score is one of them",
+            help=f"say which with `label`: {listed(names)}",
         )  # fmt: skip
-    at = {str(name): number for number, name in names.items()} | {str(n): n for n in range(count)}
-    if want.label is not None and str(want.label) not in at:
-        raise ModelError(
-            "E458", f"the model's head has no label {want.label}", help=f"its labels are {shown}"
-        )
-    first = [] if want.label is None else [at[str(want.label)]]
-    return first + [number for number in range(count) if number not in first]
+    first = [] if want.label is None else [place(want.label, names)]
+    return first + [at for at in range(len(names)) if at not in first]
+
+
+def place(label: int | str, names: Sequence[str]) -> int:
+    """Where a label stands, by its name or counted from 0. Raises ModelError E458."""
+    named = [at for at, name in enumerate(names) if name == label]
+    if not named and str(label).isdecimal() and int(label) < len(names):
+        return int(label)
+    if len(named) != 1:
+        several = f"{len(named)} labels called {label}" if named else f"no label {label}"
+        raise ModelError("E458", f"the model's head has {several}", help=f"its labels are {listed(names)}")
+    return named[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """The labels with their places."""
+    return ", ".join(f"{at} ({name})" for at, name in enumerate(names))

@@ -9,6 +9,7 @@ from pydantic import Field
 from ...compiler.op import Answers, Request, Score
 from ...compiler.values import Model
 from ...compiler.wants import Logits, Template, View
+from ...errors import ModelError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,8 +23,9 @@ class Classifier(Score):
     `logit`: the number of the head as it is, such as FineWeb-Edu's 0 to 5 (Penedo et al., 2024, arXiv
     2406.17557) or one of QuRating's four criteria (Wettig et al., 2024, arXiv 2402.09739; `label = 3`, `chunk =
     512`). `probability`: that of the label, by softmax over all labels, or by the logistic function of a lone
-    one and of labels that do not exclude each other, as the model's config.json has it. `expected`: the labels, counted from 0, weighted by their probabilities, as Meta-rater's PRRC models are
-    read (Zhuang et al., 2025, arXiv 2504.14194).
+    one and of labels that do not exclude each other, as the model's config.json has it. `expected`: the labels,
+    counted from 0, weighted by their probabilities, as Meta-rater's PRRC models are read (Zhuang et al., 2025,
+    arXiv 2504.14194).
     """
 
     noun = "classifier"
@@ -84,8 +86,13 @@ def probabilities(logits: pl.Series) -> pl.Series:
 
 
 def expected(logits: pl.Series) -> pl.Series:
-    """The mean label, counted from 0."""
+    """The mean label, counted from 0. Raises ModelError E457 where there is only one."""
     import polars as pl
 
+    if logits.list.len().max() == 1:
+        raise ModelError(
+            "E457", "the model's head gives 1 number, and an expected label is the mean of several",
+            help="leave `value` out to take the number as it is",
+        )  # fmt: skip
     weighted = pl.element() * pl.int_range(pl.len())
     return probabilities(logits).list.eval(weighted).list.sum()

@@ -339,6 +339,30 @@ def test_models_that_see_only_distances_have_no_window(made: Made) -> None:
     assert [*windows, describe(str(made(saved_encoder_decoder))).context] == [None, 130, None]
 
 
+@pytest.mark.parametrize(
+    ("label", "names", "place"),
+    [
+        (1, ("1", "2", "3"), 1), ("1", ("1", "2", "3"), 0), ("2", ("a", "b", "c"), 2),
+        ("two words", ("a", "two words", "c"), 1), (2, ("a", "b", "a"), 2),
+    ],
+)  # fmt: skip
+def test_a_number_is_the_place_of_a_label_and_a_text_its_name(
+    label: int | str, names: tuple[str, ...], place: int
+) -> None:
+    assert heads.place(label, names) == place
+
+
+@pytest.mark.parametrize(
+    ("label", "fact"),
+    [("a", "2 labels called a"), (3, "no label 3"), (-1, "no label -1"), ("d", "no label d")],
+)
+def test_a_label_that_is_none_or_two_is_refused(label: int | str, fact: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        heads.place(label, ("a", "b", "a"))
+    assert raised.value.headline == f"the model's head has {fact}"
+    assert raised.value.help == ("its labels are 0 (a), 1 (b), 2 (a)",)
+
+
 def test_the_configuration_says_whether_labels_exclude_each_other(tmp_path: Path, scored: Any) -> None:
     model = saved_classifier(tmp_path / "model", "bert", 3)
     path = model / "config.json"

@@ -10,6 +10,7 @@ from answers import given
 from selrun.compiler.templates import CHAT
 from selrun.compiler.values import Model
 from selrun.compiler.wants import Logits
+from selrun.errors import ModelError
 from selrun.stdlib.score.classifier import Classifier
 from selrun.stdlib.score.reward import QUESTION, Reward
 from selrun.stdlib.score.unieval import Unieval
@@ -60,6 +61,12 @@ def test_a_probability_is_softmax_of_many_and_logistic_of_one():
     ]
     assert op.reduce(given({"logits": lists([math.log(3)], None)})).to_list() == [pytest.approx(0.75), None]
     assert op.reduce(given({"logits": lists(None, None)})).to_list() == [None, None]
+
+
+def test_a_lone_number_has_no_expected_label():
+    with pytest.raises(ModelError) as raised:
+        Classifier(using=PLAIN, value="expected").reduce(given({"logits": lists([0.4], None)}))
+    assert raised.value.code == "E457"
 
 
 def test_labels_that_do_not_exclude_each_other_have_probabilities_of_their_own():
