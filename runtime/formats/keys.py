@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -75,7 +76,8 @@ def holds_bytes(dtype: pl.DataType) -> bool:
             return dtype == pl.Binary
 
 
-def instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+def instance(dtype: Any) -> pl.DataType:
+    """The type itself, where its class stands for it."""
     return dtype() if isinstance(dtype, type) else dtype
 
 

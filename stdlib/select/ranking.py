@@ -32,12 +32,13 @@ class Groups:
 def groups_of(known: Answers, per: str | None, spread: str | None) -> Groups:
     """The columns that the recipe names."""
     return Groups(
-        _single_values(known.column(per), per) if per else None,
-        _single_values(known.column(spread), spread) if spread else None,
+        single_values(known.column(per), per) if per else None,
+        single_values(known.column(spread), spread) if spread else None,
     )
 
 
-def _single_values(column: pl.Series, name: str) -> pl.Series:
+def single_values(column: pl.Series, name: str) -> pl.Series:
+    """The column under a name. Raises DataError E526 where a row has several values."""
     if not column.dtype.is_nested():
         return column.alias(name)
     raise DataError(

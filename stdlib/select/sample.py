@@ -10,7 +10,7 @@ from pydantic import Field
 from ...compiler.op import Answers, Picked, Select
 from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from .ranking import Groups, Ranking, groups_of, how_many_places, rank, where
+from .ranking import Groups, Ranking, groups_of, how_many_places, rank, single_values, where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ class Stratified(Select):
         import polars as pl
 
         queue = np.argsort(uniform(known.rows.height, self.seed), kind="stable")
-        values = known.evaluate(self.column)
+        values = single_values(known.evaluate(self.column), self.column.text)
         groups = Groups(spread=values.cast(pl.String).fill_null("null"), word=self.column.text)
         ranking = rank(queue, known.rows.height, self.keep, groups)
         self._tell_of_values_without_places(ranking.cells["places"])

@@ -109,3 +109,8 @@ def test_more_values_than_rows_drawn_are_told():
     op = Stratified(column=column("topic"), keep=Count(rows=2))
     with pytest.warns(UserWarning, match="`topic` has 3 values and 2 rows are drawn, so 1 of them have none"):
         assert len(op.pick(given(topic=["a", "b", "c", "a"])).order) == 2
+
+
+def test_the_values_of_a_list_are_no_strata():
+    with pytest.raises(DataError, match=r"E526.*the column `topic` holds List\(String\)"):
+        Stratified(column=column("topic"), keep=Count(rows=2)).pick(given(topic=[["a"], ["b", "c"]]))
