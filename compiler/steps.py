@@ -693,6 +693,14 @@ class Steps:
 
     def free_column(self, name: str, schema: Schema, span: tree.Span, *, allow_step: bool) -> None:
         """Refuses a name that is taken, so that no column of the file is ever lost."""
+        if name.startswith("@"):
+            raise problem(
+                "E508",
+                f"`{name}` is no name for a column",
+                span,
+                "begins with `@`",
+                help=f"leave the `@` out: `{name.lstrip('@') or 'at'}`",
+            )
         taken = schema.get(name)
         if taken is None or (allow_step and taken.origin == "step"):
             return

@@ -68,6 +68,16 @@ def evaluated(rows: pl.DataFrame, expression: Expression) -> pl.Series:
     return values.fill_nan(None) if values.dtype.is_float() else values
 
 
+def fulfilled(rows: pl.DataFrame, condition: Expression) -> pl.Series:
+    """Whether the condition is true of every row; null where it cannot be told. Raises DataError E527."""
+    values = evaluated(rows, condition)
+    if values.null_count() == len(values):
+        return pl.Series(condition.text, [None] * len(values), dtype=pl.Boolean)
+    if values.dtype != pl.Boolean:
+        raise _not_computed(rows, condition, "it is no condition: neither true nor false")
+    return values
+
+
 OPAQUE = (pl.Struct, pl.Binary, pl.Duration, pl.Object)
 """What a column may hold that no operator and no function takes."""
 

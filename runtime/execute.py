@@ -22,7 +22,7 @@ from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
 from ..compiler.values import Data
 from ..errors import DataError, SelrunError
 from ..stdlib.select.tags import tag_sets
-from .answers import KnownAnswers, evaluated, seed_of
+from .answers import KnownAnswers, evaluated, fulfilled, seed_of
 from .beside import beside_of, settled, settled_sweep
 from .culprit import OWN_ERRORS, failing_row
 from .engine import Engine
@@ -243,7 +243,7 @@ class Execution:
         op = node.op
         match op:
             case core.Filter():
-                return frame.filter(evaluated(frame, op.condition))
+                return frame.filter(fulfilled(frame, op.condition))
             case core.Derive():
                 return frame.with_columns(evaluated(frame, op.value).alias(op.name))
             case core.Sort():

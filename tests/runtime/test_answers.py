@@ -7,9 +7,10 @@ from datetime import date
 import polars as pl
 import pytest
 from selrun.compiler.check import builtin_facts, check
-from selrun.compiler.core import Derive
+from selrun.compiler.core import Derive, Filter
+from selrun.compiler.op import Op
 from selrun.errors import DataError
-from selrun.runtime.answers import evaluated
+from selrun.runtime.answers import evaluated, fulfilled
 
 ROWS = pl.DataFrame(
     {
@@ -32,10 +33,14 @@ ROWS = pl.DataFrame(
 
 def value(expression: str) -> list[object]:
     """What an expression gives for the two rows."""
-    graph = check([("recipe.sel", f"derive x = {expression}")], builtin_facts()).graph
-    op = graph[graph.outputs[0].key].op
+    op = only_step(f"derive x = {expression}")
     assert isinstance(op, Derive)
     return evaluated(ROWS, op.value).to_list()
+
+
+def only_step(text: str) -> Op:
+    graph = check([("recipe.sel", text)], builtin_facts()).graph
+    return graph[graph.outputs[0].key].op
 
 
 @pytest.mark.parametrize(
@@ -118,3 +123,13 @@ def test_what_cannot_be_computed_is_said_with_what_the_columns_hold(expression: 
         "`more` holds Struct({'a': Int64})",
         "`mixed` holds values of several kinds",
     )
+
+
+@pytest.mark.parametrize("column", ["mixed", "more", "word", "few"])
+def test_what_is_neither_true_nor_false_is_no_condition(column: str):
+    op = only_step(f"filter {column}")
+    assert isinstance(op, Filter)
+    with pytest.raises(DataError, match=f"E527.*`{column}` cannot be computed"):
+        fulfilled(ROWS, op.condition)
+    nothing = ROWS.with_columns(pl.lit(None, pl.String).alias(column))
+    assert fulfilled(nothing, op.condition).to_list() == [None, None]
