@@ -11,15 +11,18 @@ from ..compiler.facts import Card
 from ..compiler.kinds import IN_WORDS
 from ..compiler.values import ModelKind
 from ..errors import ModelError
+from . import comet
 from .models import (
     RANKER_HEAD,
     LoadedModel,
     checked_weights,
+    complete,
     does_not_load,
     first_line,
     found,
     refusals,
     tokenizer_of,
+    told_in,
 )
 
 
@@ -38,7 +41,8 @@ def load_headed(target: str, card: Card, dtype: str, device: str) -> LoadedModel
     ready = network.to(device=device, dtype=getattr(torch, dtype))
     if card.kind == "vision":
         card = replace(card, context=network.config.text_config.max_position_embeddings)
-    return LoadedModel(ready, tokenizer_of(folder, target), card, dtype, device, target)
+    tokenizer = tokenizer_of(told_in(folder, target), target)
+    return LoadedModel(ready, tokenizer, card, dtype, device, target)
 
 
 def classifier(folder: Path, target: str, dtype: Any) -> Any:
@@ -56,21 +60,49 @@ def encoder_decoder(folder: Path, target: str, dtype: Any) -> Any:
 
 def ranker(folder: Path, target: str, dtype: Any) -> Any:
     """The encoder of the folder under the layer mix and the head beside it."""
+    from .forward.ranker import MisfitHead, Ranker
+
+    body, head = (comet_parts if comet.is_comet(folder) else parts)(folder, target, dtype)
+    try:
+        return Ranker.of(body, head)
+    except MisfitHead as misfit:
+        raise ModelError(
+            "E459", f"the head of `{target}` does not fit its encoder: {misfit}",
+            help="take both from one checkpoint; `selrun ops iqs` says what it holds",
+        ) from None  # fmt: skip
+
+
+def parts(folder: Path, target: str, dtype: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The encoder, and the weights of the head that lie beside it."""
     from safetensors.torch import load_file
     from transformers import AutoModel
 
-    from .forward.ranker import MisfitHead, Ranker
-
     body = checked_weights(AutoModel, folder, target, dtype)
     try:
-        return Ranker.of(body, load_file(folder / RANKER_HEAD))
+        return body, load_file(folder / RANKER_HEAD)
     except refusals() as error:
         raise does_not_load(target, f"{RANKER_HEAD}: {first_line(error)}") from None
-    except MisfitHead as misfit:
-        raise ModelError(
-            "E459", f"{RANKER_HEAD} of `{target}` does not fit its encoder: {misfit}",
-            help="take both from one checkpoint; `selrun ops iqs` says what the file holds",
-        ) from None  # fmt: skip
+
+
+def comet_parts(folder: Path, target: str, dtype: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The encoder and the weights of the head, both from one checkpoint."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    start = len(comet.ENCODER)
+    try:
+        held = comet.weights_of(folder, target)
+        config = AutoConfig.from_pretrained(told_in(folder, target), local_files_only=True)
+        own = {name[start:]: weight for name, weight in held.items() if name.startswith(comet.ENCODER)}
+        with torch.device("meta"):
+            kind = type(AutoModel.from_config(config))
+        body, report = kind.from_pretrained(
+            None, config=config, state_dict=own, dtype=dtype, output_loading_info=True
+        )
+    except refusals() as error:
+        raise does_not_load(target, f"{type(error).__name__}: {first_line(error)}") from None
+    head = {name: weight for name, weight in held.items() if not name.startswith("encoder.")}
+    return complete(body, report, target), head
 
 
 def images_and_captions(folder: Path, target: str, dtype: Any) -> Any:

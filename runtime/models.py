@@ -15,7 +15,7 @@ from ..compiler.facts import Card
 from ..compiler.kinds import IN_WORDS
 from ..compiler.values import ModelKind
 from ..errors import ModelError
-from . import nano
+from . import comet, nano
 from .weights import PICKLED, SAFE, called_by, is_pickled, own_weights, parameter_count, unsafe, weight_files
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ UNUSED = "pooler."
 """Weights that BERT's relatives may lack: no vector here is made with them."""
 FILES = (
     "*.safetensors",
+    "head.safetensors",
+    "hparams.yaml",
     "*.json",
     "*.txt",
     "*.model",
@@ -36,7 +38,7 @@ FILES = (
     "2_Dense/*",
 )
 """What is fetched from the hub: weights in safetensors, and no code."""
-PICKLES = (PICKLED, f"[0-9]_*/{PICKLED}")
+PICKLES = (PICKLED, f"[0-9]_*/{PICKLED}", comet.WEIGHTS)
 """What is fetched besides where a model has no safetensors."""
 IDENTIFYING = (
     "config.json",
@@ -53,6 +55,8 @@ IDENTIFYING = (
     "config_sentence_transformers.json",
     "preprocessor_config.json",
     "[0-9]_*/config.json",
+    "hparams.yaml",
+    comet.WEIGHTS,
 )
 """Files that decide what a model says, besides its weights."""
 RESERVED_POSITIONS = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})
@@ -95,9 +99,9 @@ def describe(target: str) -> Card:
     if target == nano.NAME:
         return nano.CARD
     folder = found(target, weights=False)
-    config = read_config(folder, target)
+    config = read_config(told_in(folder, target), target)
     return Card(
-        kind=kind_of(config, folder),
+        kind="ranker" if comet.is_comet(folder) else kind_of(config, folder),
         context=_encoder_context(folder, target) or context_of(config),
         parameters=parameter_count(folder),
         hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
@@ -106,6 +110,11 @@ def describe(target: str) -> Card:
         chat=has_chat_template(folder, target),
         separate=config.get("problem_type") == "multi_label_classification",
     )
+
+
+def told_in(folder: Path, target: str) -> Path:
+    """Where config.json and the tokenizer lie: beside the weights, or with the model that a COMET ranker names."""
+    return found(comet.encoder_named(folder, target), weights=False) if comet.is_comet(folder) else folder
 
 
 def read_config(folder: Path, target: str) -> dict[str, Any]:
@@ -267,6 +276,12 @@ def identity(target: str, memo: Memo | None = None) -> str:
     if target == nano.NAME:
         return nano.IDENTITY
     folder = found(target)
+    own, told = place_identity(folder, memo), told_in(folder, target)
+    return own if told == folder else f"{own}+{place_identity(told, memo)}"
+
+
+def place_identity(folder: Path, memo: Memo | None = None) -> str:
+    """The commit of a folder in the hub's cache, else the hash of its files."""
     cached = folder.absolute().parent.parent.name
     if folder.absolute().parent.name == "snapshots" and cached.startswith("models--"):
         return f"{cached.removeprefix('models--').replace('--', '/')}@{folder.name}"
@@ -358,6 +373,11 @@ def checked_weights(
         )  # fmt: skip
     except refusals() as error:
         raise refused(error, folder, target) from None
+    return complete(model, report, target, unused)
+
+
+def complete(model: Any, report: dict[str, Any], target: str, unused: tuple[str, ...] = (UNUSED,)) -> Any:
+    """The model, where no weight had to be made up. Raises ModelError E435."""
     missing = (name for name in report.get("missing_keys", ()) if not name.startswith(unused))
     wrong = [*missing, *(str(k[0]) for k in report.get("mismatched_keys", ()))]
     if wrong:

@@ -30,10 +30,11 @@ class Iqs(Score):
     The hidden states of all layers are mixed with sparsemax weights, averaged over the tokens, and read by a
     small network with tanh between its layers (arXiv 2402.18191, section 3.1; the form of COMET).
 
-    The model is a folder: the encoder as `save_pretrained` writes it, its tokenizer, and `head.safetensors` with
-    the checkpoint's `layerwise_attention.scalar_parameters.N`, `layerwise_attention.gamma` and
-    `ff.N.weight`/`ff.N.bias`. From a `.ckpt`, load its `state_dict` where you trust it, give `encoder.model.…` to
-    the encoder and write the rest with `safetensors.torch.save_file`.
+    The model is a folder or a hub id. What CaR's training leaves is read as it is: `hparams.yaml` and
+    `checkpoints/*.ckpt`, of which only tensors are taken, with the configuration and tokenizer of the
+    `pretrained_model` that it names. So is an encoder as `save_pretrained` writes it, with its tokenizer and a
+    `head.safetensors` of the checkpoint's `layerwise_attention.scalar_parameters.N`, `layerwise_attention.gamma`
+    and `ff.N.weight`/`ff.N.bias`.
     """
 
     noun = "iqs"
