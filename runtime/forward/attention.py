@@ -29,13 +29,37 @@ class Side:
     start: int
     count: int
 
+    @property
+    def stop(self) -> int:
+        return self.start + self.count * self.length
+
+    @property
+    def slots(self) -> slice:
+        """Where they lie, all of them."""
+        return slice(self.start, self.stop)
+
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """Segments of about one length behind one parent; the shorter ones are filled up on the right."""
+    """Segments side by side behind one parent."""
 
     parent: int
     """Where the parent begins."""
+    before: int
+    """Tokens of the parent that each of them sees."""
+    sides: tuple[Side, ...]
+    """Those of one length together, in the order in which they lie."""
+
+    @property
+    def children(self) -> slice:
+        """The slots of them all."""
+        return slice(self.sides[0].start, self.sides[-1].stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Segments of about one length behind one parent, the shorter ones filled up on the right: few launches."""
+
     before: int
     """Tokens of the parent that each of them sees."""
     length: int
@@ -76,7 +100,7 @@ class Windows:
 class Layout:
     """How the segments of one packed row lie."""
 
-    groups: tuple[Side | Behind, ...]
+    groups: tuple[Side | Behind | Filled, ...]
     causal: bool = True
     variable: Variable | None = None
     windows: Windows = field(default_factory=Windows)
@@ -135,10 +159,16 @@ def attend(
         return _variable(layout, query[0], key[0], value[0], scaling, sliding_window)[None], None
     out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
     for group in layout.groups:
-        if isinstance(group, Side):
-            _side(group, layout.causal, query[0], key[0], value[0], out, scaling, sliding_window)
-        else:
-            _behind(group, query[0], key[0], value[0], out, scaling, sliding_window)
+        given = query[0], key[0], value[0], out, scaling, sliding_window
+        match group:
+            case Side():
+                _side(group, layout.causal, *given)
+            case Filled():
+                _filled(group, *given)
+            case Behind() if _joins(group, query, value, sliding_window):
+                _joined(group, *given[:-1])
+            case Behind():
+                _copied(group, *given)
     return out[None], None
 
 
@@ -146,47 +176,55 @@ def _side(
     group: Side, causal: bool, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
     scaling: float | None, window: int | None,
 ) -> None:  # fmt: skip
-    part = slice(group.start, group.start + group.count * group.length)
-    q, k, v = (_split(states[:, part], group.count) for states in (query, key, value))
+    q, k, v = (_split(states[:, group.slots], group.count) for states in (query, key, value))
     mask = _band(0, group.length, window, q.device) if window and group.length > window and causal else None
     seen = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scaling,
         enable_gqa=q.shape[1] != k.shape[1],
     )  # fmt: skip
-    out[part] = seen.transpose(1, 2).flatten(0, 1)
+    out[group.slots] = seen.transpose(1, 2).flatten(0, 1)
 
 
-def _behind(
-    group: Behind, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+def _filled(
+    group: Filled, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
     scaling: float | None, window: int | None,
 ) -> None:  # fmt: skip
-    if _joins(group, query, value, window):
-        flat = _joined(group, query, key, value, scaling)
-    else:
-        flat = _gathered(group, query, key, value, scaling, window)
-    out[group.target] = flat if group.kept is None else flat[group.kept]
-
-
-def _gathered(
-    group: Behind, query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
-) -> Tensor:
-    """`[count * length, heads, size]`, the parent's keys copied for every segment."""
     q = _split(query.index_select(1, group.asking), group.count)
     k, v = (_split(states.index_select(1, group.seen), group.count) for states in (key, value))
     # Filled up on the right, where a causal mask lets nobody look.
-    mask = _band(group.before, group.length, window, q.device)
-    seen = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+    seen = _behind(q, k, v, scaling, window).transpose(1, 2).flatten(0, 1)
+    out[group.target] = seen if group.kept is None else seen[group.kept]
+
+
+def _copied(
+    group: Behind, query: Tensor, key: Tensor, value: Tensor, out: Tensor,
+    scaling: float | None, window: int | None,
+) -> None:  # fmt: skip
+    """The parent's keys and values are copied for every segment."""
+    parent = slice(group.parent, group.parent + group.before)
+    for side in group.sides:
+        above = (states[:, parent].expand(side.count, -1, -1, -1) for states in (key, value))
+        own = (_split(states[:, side.slots], side.count) for states in (key, value))
+        k, v = (torch.cat(pair, dim=2) for pair in zip(above, own, strict=True))
+        seen = _behind(_split(query[:, side.slots], side.count), k, v, scaling, window)
+        out[side.slots] = seen.transpose(1, 2).flatten(0, 1)
+
+
+def _behind(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None) -> Tensor:
+    """Attention of segments `[count, heads, length, size]` that see more tokens before them."""
+    before = key.shape[2] - query.shape[2]
+    mask = _band(before, query.shape[2], window, query.device)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
     )
-    return seen.transpose(1, 2).flatten(0, 1)
 
 
 def _joins(group: Behind, query: Tensor, value: Tensor, window: int | None) -> bool:
     """Whether attention in two parts is to be had, and the quicker way."""
+    longest = max(side.length for side in group.sides)
     return (
         group.before >= LONG_PARENT
-        and group.count > 1
-        and (window is None or window >= group.before + group.length)
+        and (window is None or window >= group.before + longest)
         and query.device.type == "cpu"
         and query.dtype == torch.float32
         and query.shape[-1] == value.shape[-1]
@@ -194,27 +232,34 @@ def _joins(group: Behind, query: Tensor, value: Tensor, window: int | None) -> b
     )
 
 
-def _joined(group: Behind, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+def _joined(
+    group: Behind, query: Tensor, key: Tensor, value: Tensor, out: Tensor, scaling: float | None
+) -> None:
     """The same, from attention over the parent for all segments at once and over each segment by itself.
 
     Each part comes with the logarithm of what its weights add up to, and by that the two are weighed.
     """
     attended = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    parent, children = slice(group.parent, group.parent + group.before), group.children
     times = query.shape[0] // key.shape[0]
-    parent = slice(group.parent, group.parent + group.before)
-    asking = query.index_select(1, group.asking)
     above, above_weight = attended(
-        asking[None], *(_repeated(states[:, parent], times)[None] for states in (key, value)), scale=scaling
+        query[None, :, children],
+        *(_repeated(states[:, parent], times)[None] for states in (key, value)),
+        scale=scaling,
     )
-    own = (_split(_repeated(s.index_select(1, group.asking), times), group.count) for s in (key, value))
-    beside, beside_weight = attended(_split(asking, group.count), *own, 0.0, True, scale=scaling)
-    share = torch.sigmoid(_split(above_weight[0], group.count) - beside_weight)  # [count, heads, length]
-    return torch.lerp(beside, _split(above[0], group.count), share[..., None]).transpose(1, 2).flatten(0, 1)
+    for side in group.sides:
+        there = slice(side.start - children.start, side.stop - children.start)
+        q, k, v = (_split(states[:, side.slots], side.count) for states in (query, key, value))
+        own, weight = attended(q, _repeated(k, times, 1), _repeated(v, times, 1), 0.0, True, scale=scaling)
+        seen_above, weight_above = (_split(part[0, :, there], side.count) for part in (above, above_weight))
+        share = torch.sigmoid(weight_above - weight)  # [count, heads, length]
+        seen = torch.lerp(own, seen_above, share[..., None])
+        out[side.slots] = seen.transpose(1, 2).flatten(0, 1)
 
 
-def _repeated(states: Tensor, times: int) -> Tensor:
-    """Each head so often."""
-    return states if times == 1 else states.repeat_interleave(times, 0)
+def _repeated(states: Tensor, times: int, heads: int = 0) -> Tensor:
+    """Each head so often; `heads` is their dimension."""
+    return states if times == 1 else states.repeat_interleave(times, heads)
 
 
 def _split(states: Tensor, count: int) -> Tensor:

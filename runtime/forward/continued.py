@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Anchor:
         return len(self.ids) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Anchors:
     """The anchors that have a response, long ones first, so that neighbours are about equally long."""
 
@@ -56,10 +57,18 @@ class Anchors:
     def longest(self) -> int:
         return len(self.usable[0].ids) if self.usable else 0
 
+    @cached_property
+    def common(self) -> int:
+        """So many tokens all of them begin with; they are laid once, with the row."""
+        least = min((anchor.fed for anchor in self.usable), default=0)
+        heads = np.array([anchor.ids[:least] for anchor in self.usable]).reshape(len(self.usable), least)
+        differs = (heads != heads[:1]).any(axis=0)
+        return int(differs.argmax()) if differs.any() else least
+
     @property
     def tokens(self) -> int:
         """What the model reads of all of them, after each row."""
-        return sum(anchor.fed for anchor in self.usable)
+        return self.common + sum(anchor.fed - self.common for anchor in self.usable)
 
 
 def anchors_of(want: Continued, frame: pl.DataFrame, tokenizer: Any, context: int | None) -> Anchors:
@@ -123,7 +132,7 @@ def continued(
     tokens = 0
     while run.left:
         part = run.fitting(budget)
-        laid = lay(sequences, rows, part)
+        laid = lay(sequences, rows, part, anchors.common)
         if run.answer(part, laid):
             tokens += run.read(laid)
         else:
@@ -173,7 +182,8 @@ class Run:
         """Tokens that a pair adds to a pack: a row that is laid already is not laid again."""
         row, anchor = pair
         shared = self.body.packed and before is not None and before[0] == row
-        return max(anchor.fed, 1) + (0 if shared else self.length(row))
+        own = anchor.fed - self.anchors.common
+        return max(own, 1) + (0 if shared else self.length(row) + self.anchors.common)
 
     def read(self, laid: Pack) -> int:
         """How many tokens the model reads of a pack."""
@@ -218,8 +228,8 @@ def whole(taken: list[Pair], following: int) -> list[Pair]:
     return [pair for pair in taken if pair[0] != following]
 
 
-def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair]) -> Pack:
-    """Every row once, and its anchors behind it, each of which sees the row and itself."""
+def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair], common: int) -> Pack:
+    """Every row once with what all anchors begin with, and behind it the rest of each, which sees it and itself."""
     ids: list[np.ndarray] = []
     positions: list[np.ndarray] = []
     slots: list[np.ndarray] = []
@@ -228,20 +238,18 @@ def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair]) -> Pack:
     for row, anchor in part:
         if row != laid:
             own = sequences.ids[slice(*sequences.offsets[rows[row] : rows[row] + 2])]
-            parent, laid = Segment(at, len(own)), row
-            ids.append(own)
-            positions.append(np.arange(len(own)))
+            parent, laid = Segment(at, len(own) + common), row
+            ids += [own, anchor.ids[:common]]
+            positions.append(np.arange(parent.length))
             segments.append(parent)
-            at += len(own)
-        ids.append(anchor.ids[:-1])
-        positions.append(np.arange(parent.length, parent.length + anchor.fed))
-        slots.append(
-            np.concatenate(
-                [np.arange(parent.start, parent.start + parent.length), np.arange(at, at + anchor.fed)]
-            )
-        )
-        segments += [Segment(at, anchor.fed, parent.start, parent.length)] if anchor.fed else []
-        at += anchor.fed
+            at += parent.length
+        rest = anchor.fed - common
+        ids.append(anchor.ids[common:-1])
+        positions.append(np.arange(parent.length, parent.length + rest))
+        before = np.arange(parent.start, parent.start + parent.length)
+        slots.append(np.concatenate([before, np.arange(at, at + rest)]))
+        segments += [Segment(at, rest, parent.start, parent.length)] if rest else []
+        at += rest
     return Pack(
         rows, np.concatenate(ids).astype(np.int64), np.concatenate(positions), tuple(slots), tuple(segments)
     )

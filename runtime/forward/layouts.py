@@ -9,34 +9,50 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from .attention import Behind, Layout, Side, Variable
+from .attention import Behind, Filled, Layout, Side, Variable
 from .packing import Segment
 
 
 def layout_of(
     segments: Sequence[Segment], device: str, *, causal: bool = True, one_call: bool = False
 ) -> Layout:
-    """How the segments attend: grouped by length, or in one variable-length call."""
+    """How the segments attend: grouped by parent and length, or in one variable-length call."""
     if one_call:
         return Layout((), causal, variable(segments, device))
     if not causal and any(segment.before for segment in segments):
-        raise ValueError("only causal attention is filled up behind a parent")
-    return Layout(tuple(group(list(same), device) for _, same in groupby(segments, _shape)), causal)
+        raise ValueError("only causal attention knows parents")
+    grouped = filled if device.startswith("cuda") else behind
+    groups: list[Side | Behind | Filled] = []
+    for _, same in groupby(segments, lambda segment: (segment.parent, segment.before)):
+        family = list(same)
+        groups += grouped(family, device) if family[0].before else sides(family)
+    return Layout(tuple(groups), causal)
 
 
-def _shape(segment: Segment) -> tuple[int, int, int]:
-    """What neighbours of one group have in common; behind a parent their lengths may differ a little."""
-    if not segment.before:
-        return segment.length, 0, 0
+def sides(segments: Sequence[Segment]) -> list[Side]:
+    """Neighbours of one length together."""
+    runs = [list(same) for _, same in groupby(segments, lambda segment: segment.length)]
+    return [Side(run[0].length, run[0].start, len(run)) for run in runs]
+
+
+def behind(segments: Sequence[Segment], device: str) -> list[Behind]:
+    """Neighbours of one parent, for a device on which a call costs next to nothing."""
+    return [Behind(segments[0].parent, segments[0].before, tuple(sides(segments)))]
+
+
+def filled(segments: Sequence[Segment], device: str) -> list[Filled]:
+    """Neighbours of one parent by their length, which may differ a little: few calls."""
+    return [_filled(list(same), device) for _, same in groupby(segments, _about)]
+
+
+def _about(segment: Segment) -> int:
+    """The length but for an eighth."""
     step = max(segment.length.bit_length() - 3, 0)
-    return segment.length >> step << step, segment.parent, segment.before
+    return segment.length >> step << step
 
 
-def group(segments: list[Segment], device: str) -> Side | Behind:
-    """Neighbours of about one length and one parent."""
+def _filled(segments: list[Segment], device: str) -> Filled:
     first, count = segments[0], len(segments)
-    if not first.before:
-        return Side(first.length, first.start, count)
     lengths = np.array([segment.length for segment in segments])
     starts = np.array([segment.start for segment in segments])
     place = np.arange(lengths.max())
@@ -47,7 +63,7 @@ def group(segments: list[Segment], device: str) -> Side | Behind:
     moved = (torch.from_numpy(part).to(device) for part in (asking, seen, asking[real]))
     kept = None if real.all() else torch.from_numpy(np.flatnonzero(real)).to(device)
     asking, seen, target = moved
-    return Behind(first.parent, first.before, int(lengths.max()), count, asking, seen, kept, target)
+    return Filled(first.before, int(lengths.max()), count, asking, seen, kept, target)
 
 
 def variable(segments: Sequence[Segment], device: str) -> Variable:

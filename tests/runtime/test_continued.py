@@ -34,11 +34,16 @@ WANT = Continued(Data(key="anchors"), View(SP))
 PADDED = Continued(Data(key="anchors"), View(SP), padded=True)
 
 
-def some_anchors(*sizes: int) -> Anchors:
+def some_anchors(*sizes: int, common: int = 0) -> Anchors:
     """Random tokens of which the last third is response; a size of 0 is an anchor without one."""
     draws = np.random.Generator(np.random.PCG64(5))
+    head = draws.integers(0, VOCABULARY, common)
     found = [
-        Anchor(place, draws.integers(0, VOCABULARY, size), np.arange(size * 2 // 3, size))
+        Anchor(
+            place,
+            np.concatenate([head, draws.integers(0, VOCABULARY, size - common)]),
+            np.arange(size * 2 // 3, size),
+        )
         for place, size in enumerate(sizes)
         if size
     ]
@@ -114,6 +119,23 @@ def test_a_row_is_laid_once_for_all_anchors() -> None:
     model, sequences = loaded("llama"), rows((40, 7))
     block = continued(model, sequences, np.arange(2), WANT, ANCHORS)
     assert block.tokens == 47 + 2 * ANCHORS.tokens == 47 + 2 * (8 + 16 + 0 + 16 + 15 + 18 + 29)
+
+
+@pytest.mark.parametrize("sizes", [(9, 17, 6, 6), (9,), (5, 5)])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_what_all_anchors_begin_with_is_laid_with_the_row(family: str, sizes: tuple[int, ...]) -> None:
+    model, sequences, anchors = loaded(family), rows((12, 5)), some_anchors(*sizes, common=5)
+    expected = one_by_one(copy.deepcopy(model.model), sequences, anchors, False)
+    block = continued(model, sequences, np.arange(2), WANT, anchors)
+    assert_near(block.answers[WANT].to_list(), expected)
+    padded = sum(12 + size - 1 + 5 + size - 1 for size in sizes)
+    assert block.tokens == (padded if family == "gemma2" else 17 + 2 * anchors.tokens)
+
+
+def test_anchors_have_in_common_what_all_of_them_are_read_of() -> None:
+    assert [some_anchors(*sizes, common=5).common for sizes in ((9, 17, 6), (5, 5), (9,))] == [5, 4, 8]
+    assert some_anchors(9, 17, 6, common=5).tokens == 5 + 3 + 11 + 0
+    assert some_anchors().common == 0
 
 
 def test_where_memory_runs_out_the_packs_are_halved() -> None:
