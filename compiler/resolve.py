@@ -456,10 +456,13 @@ class Resolver:
                 also=[(bound.span, f"`{name.text}` is bound here")] if bound.span else (),
             )
         target = self.facts.aliases.get(name.text)
-        if target is not None:
-            return self.pretrained(target, name.text, name.span)
+        if target is None:
+            raise self.unknown_model(name, scope)
+        return self.pretrained(target, name.text, name.span)
+
+    def unknown_model(self, name: tree.Name, scope: Scope) -> Problem:
         if name.text in self.facts.api:
-            raise problem(
+            return problem(
                 "E405",
                 f"`{name.text}` answers over an API, and no step here asks one",
                 name.span,
@@ -467,7 +470,7 @@ class Resolver:
                 help="use a model whose weights can be loaded",
             )
         known = (*scope.value_names(), *self.facts.aliases)
-        raise problem(
+        return problem(
             "E204",
             f"no model is called `{name.text}`",
             name.span,
@@ -595,23 +598,7 @@ def _matched(call: tree.Call, names: Sequence[str], what: str) -> dict[str, tree
     """The arguments by the name of their parameter."""
     given: dict[str, tree.Expr] = {}
     for position, argument in enumerate(call.arguments):
-        name = argument.name.text if argument.name else (names[position] if position < len(names) else None)
-        if name is None:
-            raise problem(
-                "E304",
-                f"{what} takes {len(names) or 'no'} argument{'s' * (len(names) != 1)}",
-                argument.value.span,
-                "one too many",
-                help=f"it takes {choices(names)}" if names else "leave it out",
-            )
-        if name not in names:
-            raise problem(
-                "E304",
-                f"{what} has no parameter `{name}`",
-                argument.name.span if argument.name else call.span,
-                "unknown parameter",
-                help=suggestion(name, names, "a parameter"),
-            )
+        name = _parameter(argument, position, names, what)
         if name in given:
             raise problem(
                 "E304",
@@ -622,6 +609,29 @@ def _matched(call: tree.Call, names: Sequence[str], what: str) -> dict[str, tree
             )
         given[name] = argument.value
     return given
+
+
+def _parameter(argument: tree.Argument, position: int, names: Sequence[str], what: str) -> str:
+    """The name of the parameter that an argument is for."""
+    if argument.name is None and position >= len(names):
+        raise problem(
+            "E304",
+            f"{what} takes {len(names) or 'no'} argument{'s' * (len(names) != 1)}",
+            argument.value.span,
+            "one too many",
+            help=f"it takes {choices(names)}" if names else "leave it out",
+        )
+    if argument.name is None:
+        return names[position]
+    if argument.name.text not in names:
+        raise problem(
+            "E304",
+            f"{what} has no parameter `{argument.name.text}`",
+            argument.name.span,
+            "unknown parameter",
+            help=suggestion(argument.name.text, names, "a parameter"),
+        )
+    return argument.name.text
 
 
 def _start(chain: tree.Chain, flow: Flow) -> Flow:

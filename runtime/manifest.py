@@ -86,23 +86,9 @@ def plan_key(run: Execution) -> str:
 
 
 def run_facts(run: Execution, output: str, seconds: float) -> dict[str, Any]:
-    """What the run did to reach an output; `compare` is the reading of rows that others are compared with."""
-    origins = run.plan.graph.origins(output)
-    steps = [
-        {
-            "number": number,
-            "title": step.title,
-            "kind": "compare" if step.kind == "read" and key not in origins else step.kind,
-            "rows_in": step.rows_in,
-            "rows_out": step.rows_out,
-            "without_value": step.nulls,
-            "seconds": round(step.seconds, 4),
-            "notes": dict(step.notes),
-        }
-        for number, (key, step) in enumerate(steps_of(run, output), start=1)
-    ]
+    """What the run did to reach an output."""
     return {
-        "steps": steps,
+        "steps": step_facts(run, output),
         "sweeps": [{name: getattr(facts, name) for name in facts.__slots__} for facts in run.sweeps.values()],
         "trained": [{"title": run.plan.graph[key].title, **facts} for key, facts in run.fits.items()],
         "skipped": [
@@ -116,6 +102,23 @@ def run_facts(run: Execution, output: str, seconds: float) -> dict[str, Any]:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
+
+
+def step_facts(run: Execution, output: str) -> list[dict[str, Any]]:
+    """What each step on the way to an output did to the rows."""
+    return [
+        {
+            "number": number,
+            "title": step.title,
+            "kind": step.kind,
+            "rows_in": step.rows_in,
+            "rows_out": step.rows_out,
+            "without_value": step.nulls,
+            "seconds": round(step.seconds, 4),
+            "notes": dict(step.notes),
+        }
+        for number, (_, step) in enumerate(steps_of(run, output), start=1)
+    ]
 
 
 def versions() -> dict[str, str]:

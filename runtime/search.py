@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +52,20 @@ def search(
     own; all share the store, so that rows are scored once. A value that was tried is not run again. Raises
     DataError E580 without the extra `search`, and E581 where the recipe reports no such number.
     """
-    low, high = between
-    if not 1 <= low < high:
+    if not 1 <= between[0] < between[1]:
         raise DataError(
             "E581",
-            f"there is nothing between {low} and {high} to search",
+            f"there is nothing between {between[0]} and {between[1]} to search",
             help="give two whole numbers from 1, the lower one first",
         )
-    measured: dict[int, float] = {}
 
+    @cache
     def measure(value: int) -> float:
-        if value not in measured:
-            given = {**(parameters or {}), over: value}
-            run = api.run(recipe, data, parameters=given, seed=seed, **settings)
-            measured[value] = reported(run.manifest, minimise)
-        return measured[value]
+        given = {**(parameters or {}), over: value}
+        return reported(api.run(recipe, data, parameters=given, seed=seed, **settings).manifest, minimise)
 
-    blend_search(measure, over, between, trials, seed)
-    done = tuple(Trial(value, found) for value, found in measured.items())
+    tried = dict.fromkeys(blend_search(measure, over, between, trials, seed))
+    done = tuple(Trial(value, measure(value)) for value in tried)
     return Found(min(done, key=lambda trial: trial.measure), done)
 
 
@@ -92,33 +89,44 @@ def reported(manifest: Mapping[str, Any], name: str) -> float:
 
 def blend_search(
     measure: Callable[[int], float], name: str, between: tuple[int, int], trials: int, seed: int
-) -> None:
-    """Measures so many numbers, each chosen by those before."""
+) -> list[int]:
+    """The numbers that were measured, in order; each is chosen by what those before gave."""
+    low, high = between
+    tried: list[int] = []
+
+    def measured(config: Mapping[str, Any]) -> dict[str, float]:
+        tried.append(int(config[name]))
+        return {"measure": measure(tried[-1])}
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            import optuna
-            from flaml.tune.sample import lograndint
-            from flaml.tune.searcher.blendsearch import BlendSearch
-            from flaml.tune.tune import run
-        except ImportError as error:
-            raise DataError(
-                "E580",
-                "searching needs FLAML, which is not installed",
-                help="run `pip install 'selrun[search]'`",
-            ) from error
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        logging.getLogger("flaml.tune").setLevel(logging.ERROR)
-        low, high = between
+        quieten_flaml()
+        from flaml.tune.sample import lograndint
+        from flaml.tune.searcher.blendsearch import BlendSearch
+        from flaml.tune.tune import run
+
         space, start = {name: lograndint(low, high + 1)}, {name: low}
-        chooser = BlendSearch("measure", "min", space, start, seed=SEED + seed)
         run(
-            lambda config: {"measure": measure(int(config[name]))},
+            measured,
             config=space,
             metric="measure",
             mode="min",
             low_cost_partial_config=start,
             num_samples=trials,
-            search_alg=chooser,
+            search_alg=BlendSearch("measure", "min", space, start, seed=SEED + seed),
             verbose=0,
         )
+    return tried
+
+
+def quieten_flaml() -> None:
+    """Searching tells nothing of its progress. Raises DataError E580 where FLAML is not installed."""
+    try:
+        import flaml.tune.sample
+        import optuna
+    except ImportError as error:
+        raise DataError(
+            "E580", "searching needs FLAML, which is not installed", help="run `pip install 'selrun[search]'`"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger(flaml.tune.__name__).setLevel(logging.ERROR)
