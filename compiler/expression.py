@@ -218,6 +218,7 @@ def _length(value: tree.Expr) -> pl.Expr:
     import polars as pl
 
     def measure(series: pl.Series) -> pl.Series:
+        series = series.alias("")
         nested = isinstance(series.dtype, pl.List | pl.Array)
         return (series.list.len() if nested else series.cast(pl.String).str.len_chars()).cast(pl.Float64)
 
@@ -228,7 +229,7 @@ def _contains(where: tree.Expr, what: tree.Expr) -> pl.Expr:
     import polars as pl
 
     def find(columns: Sequence[pl.Series]) -> pl.Series:
-        whole, part = columns
+        whole, part = (column.alias("") for column in columns)  # a name such as `^a$` is a pattern to polars
         if isinstance(whole.dtype, pl.Array):
             whole = whole.arr.to_list()
         if isinstance(whole.dtype, pl.List):

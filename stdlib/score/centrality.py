@@ -51,9 +51,9 @@ class Centrality(Score):
         rows = pl.DataFrame({"row": placed.rows}).with_row_index("point")
         group = groups_of(known, self.per, None).per
         group = pl.repeat(0, known.rows.height, eager=True) if group is None else group
-        rows = rows.with_columns(group.gather(placed.rows).alias("group")).drop_nulls("group")
+        rows = rows.with_columns(group.alias("group").gather(placed.rows)).drop_nulls("group")
         away = np.full(known.rows.height, np.nan)
-        for (_,), members in rows.group_by("group", maintain_order=True):
+        for members in rows.partition_by("group", maintain_order=True):
             vectors = placed.vectors[members["point"].to_numpy()].astype(np.float64)
             away[members["row"].to_numpy()] = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1)
         return pl.Series(away).fill_nan(None)

@@ -484,6 +484,8 @@ def test_a_column_named_like_a_pattern_is_one_column(name: str, tmp_path: Path):
     assert plain(again(source, tmp_path / "out.jsonl")) == rows
     kept = selrun.run(f"filter `{name}` > 1", source, store=tmp_path / "store").rows
     assert kept.rows(named=True) == rows[1:]
+    held = f'contains(`{name}`, "3") and len(`{name}`) == 1'
+    assert selrun.run(f"filter {held}", source, store=tmp_path / "store").rows.height == 1
 
 
 def test_columns_of_every_type_have_a_fingerprint(tmp_path: Path):

@@ -312,3 +312,9 @@ def test_distances_are_from_the_mean_of_the_group():
 def test_without_groups_all_rows_are_one():
     op = Centrality(by=column("v"))
     assert op.reduce(given(v=vectors([[0, 0], [4, 0], [2, 3]]))).round(4).to_list() == [2.2361, 2.2361, 2.0]
+
+
+def test_a_group_named_like_a_pattern_is_one_column():
+    op = Centrality(by=column("v"), per="^c$")
+    known = given(**{"v": vectors([[0, 0], [2, 0]]), "^c$": ["a", "a"]})
+    assert op.reduce(known).to_list() == [1.0, 1.0]
