@@ -117,6 +117,9 @@ class Op(BaseModel):
     paper: ClassVar[str] = ""
     example: ClassVar[str] = ""
     """One complete recipe that uses it; a test runs it."""
+    values_of: ClassVar[str] = ""
+    """The field with a column of lists whose different values, a row each, fill a field `against` that the
+    recipe leaves open."""
     vectors_in: ClassVar[tuple[str, ...]] = ()
     """The fields with a column of vectors, any one of which stands for the model of `using`."""
     default_model: ClassVar[str | None] = None
@@ -207,10 +210,6 @@ class Cluster(Adds):
 
 class Select(Op):
     """An operation that chooses rows."""
-
-    values_of: ClassVar[str] = ""
-    """The field with a column of lists whose different values, a row each, fill a field `against` that the
-    recipe leaves open."""
 
     def pick(self, known: Answers) -> Picked:
         """Which rows go on, in which order, and why the others went."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -38,6 +38,7 @@ FILLED = frozenset(("spread", "name"))
 """Fields that the compiler fills itself."""
 
 Clauses = Sequence[tree.Clause]
+O = TypeVar("O", bound=Op)
 
 
 class Steps:
@@ -263,7 +264,7 @@ class Steps:
         assert isinstance(op, Adds)
         name = op.name or op.noun or {"embed": "embedding"}.get(step.verb.text, step.verb.text)
         self.free_column(name, flow.schema, span, allow_step=False)
-        op = op.model_copy(update={"name": name})
+        op = self.with_values(op.model_copy(update={"name": name}), flow, span)
         better = op.better if isinstance(op, Score) else None
         schema = flow.schema.plus(Column(name, op.kind, "step", better, self.name_span(step, thing)))
         return self.added(op, flow, schema, _title(step, scope, thing), span)
@@ -295,9 +296,14 @@ class Steps:
             given = {}
         op, flow = self.built(kind, arguments, step, scope, flow, span, given)
         assert isinstance(op, Select)
-        if op.values_of and not any(isinstance(r, Data) for r in op.references()):
-            op = op.model_copy(update={"against": self.values(getattr(op, op.values_of), flow, span)})
+        op = self.with_values(op, flow, span)
         return self.added(op, flow, flow.schema.without_spread(), _title(step, scope, thing), span)
+
+    def with_values(self, op: O, flow: Flow, span: tree.Span) -> O:
+        """The operation with the values of a column to compare with, where it wants them and has no dataset."""
+        if not op.values_of or any(isinstance(r, Data) for r in op.references()):
+            return op
+        return op.model_copy(update={"against": self.values(getattr(op, op.values_of), flow, span)})
 
     def values(self, column: Expression, flow: Flow, span: tree.Span) -> Data:
         """The different values of a column of lists, as a dataset."""

@@ -14,6 +14,7 @@ from .grouping import Grouping
 if TYPE_CHECKING:
     import numpy as np
 
+Metric = Literal["cosine", "euclidean"]
 PAIRS = 150_000_000
 """So many pairs of neighbours are held at once, in about 2 GB."""
 PROBED = 1000
@@ -40,33 +41,39 @@ class Dbscan(Grouping):
     """How far a neighbour is at most."""
     least: int = Field(5, ge=1)
     """How many rows within the distance make a row the core of a cluster."""
-    metric: Literal["cosine", "euclidean"] = "cosine"
+    metric: Metric = "cosine"
     """`cosine` is one minus the similarity."""
 
     def grouped(self, known: Answers) -> Points:
         return self.directed(known) if self.metric == "cosine" else self.placed(known)
 
     def labels(self, vectors: np.ndarray, rows: int) -> np.ndarray:
-        from sklearn.cluster import DBSCAN
+        return regions(vectors, self.distance, self.least, self.metric)
 
-        if not len(vectors):
-            return vectors.sum(axis=1)
-        self._refuse_too_many_pairs(vectors)
-        return DBSCAN(eps=self.distance, min_samples=self.least, metric=self.metric).fit_predict(vectors)
 
-    def _refuse_too_many_pairs(self, vectors: np.ndarray) -> None:
-        from sklearn.neighbors import NearestNeighbors
+def regions(vectors: np.ndarray, distance: float, least: int, metric: Metric) -> np.ndarray:
+    """The number of the dense region that each vector lies in, -1 in none. Raises DataError E551."""
+    from sklearn.cluster import DBSCAN
 
-        if len(vectors) ** 2 <= PAIRS:
-            return
-        probe = vectors[:: len(vectors) // PROBED]
-        near = NearestNeighbors(radius=self.distance, metric=self.metric, algorithm="brute").fit(vectors)
-        found = sum(len(row) for row in near.radius_neighbors(probe, return_distance=False))
-        pairs = found * len(vectors) // len(probe)
-        if pairs > PAIRS:
-            raise DataError(
-                "E551",
-                f"about {pairs:,} pairs of {len(vectors):,} rows are within {self.distance:g}, "
-                f"and dbscan holds {PAIRS:,}",
-                help=f"ask for a smaller distance, such as `dbscan({self.distance / 2:g})`, or use `minibatch`",
-            )
+    if not len(vectors):
+        return vectors.sum(axis=1)
+    _refuse_too_many_pairs(vectors, distance, metric)
+    return DBSCAN(eps=distance, min_samples=least, metric=metric).fit_predict(vectors)
+
+
+def _refuse_too_many_pairs(vectors: np.ndarray, distance: float, metric: Metric) -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    if len(vectors) ** 2 <= PAIRS:
+        return
+    probe = vectors[:: len(vectors) // PROBED]
+    near = NearestNeighbors(radius=distance, metric=metric, algorithm="brute").fit(vectors)
+    found = sum(len(row) for row in near.radius_neighbors(probe, return_distance=False))
+    pairs = found * len(vectors) // len(probe)
+    if pairs > PAIRS:
+        raise DataError(
+            "E551",
+            f"about {pairs:,} pairs of {len(vectors):,} rows are within {distance:g}, "
+            f"and dbscan holds {PAIRS:,}",
+            help=f"ask for a smaller distance, such as `dbscan({distance / 2:g})`, or use `minibatch`",
+        )

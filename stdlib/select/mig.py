@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from ...compiler.op import Answers, Cover, Picked, Request
-from ...compiler.templates import BARE
-from ...compiler.values import Amount, Data, Expression, Model
-from ...compiler.wants import Template
+from ...compiler.op import Answers, Cover, Picked
+from ...compiler.values import Amount, Expression
 from ...errors import DataError
-from ..embed.directions import directions
-from ..embed.vectors import points, vectors_of
+from ..tag.vectors import Meaning
 from .amounts import rows_wanted
 from .information import Chosen, membership, most_informative, propagation, similar
 from .tags import tag_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import polars as pl
-    from scipy.sparse import csr_array
 
 
-class Mig(Cover):
+class Mig(Meaning, Cover):
     """Rows that together bring the most information on all tags: MIG (Chen et al., 2025).
 
     Each row gives its score to its tags, and every tag passes it on to similar tags: `u = (score · tags) P`,
@@ -43,8 +36,6 @@ class Mig(Cover):
     takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2504.13835"
     default_model = "minilm"
-    values_of = "labels"
-    vectors_in = ("vectors",)
     example = """
         load "examples/tasks.jsonl"
         | tag split(topic, "-") as tags
@@ -54,16 +45,8 @@ class Mig(Cover):
 
     keep: Amount
     """How many rows, or which part of them."""
-    labels: Expression
-    """The column that holds a list of tags for every row."""
     by: Expression
     """The rows' scores, 0 or more; the paper takes DEITA's complexity times quality."""
-    against: Data | None = None
-    """A dataset with one row for every tag, its prompt; the rows' own tags where not given."""
-    using: Model | None = None
-    """The sentence encoder or language model that gives the tags' vectors."""
-    vectors: str | None = None
-    """The column of `against` that holds the tags' vectors, in place of a model's."""
     threshold: float = Field(0.9, ge=-1, le=1)
     """Tags that are less similar than this have nothing to do with each other."""
     spreading: float = Field(1.0, ge=0)
@@ -79,14 +62,6 @@ class Mig(Cover):
     """Of `power`: the less, the more a tag is worth that no row has brought."""
     rate: float = Field(1.0, gt=0)
     """Of `exponential`: how fast the worth falls."""
-    template: Template = BARE
-    """How a language model is shown a tag."""
-
-    def requests(self) -> dict[str, Request]:
-        if self.against is None or self.using is None or self.vectors is not None:
-            return {}
-        shown = vectors_of(self.using, "prompt", self.template)
-        return {"vector": Request(shown.model, shown.view, shown.want, of=self.against)}
 
     def pick(self, known: Answers) -> Picked:
         import numpy as np
@@ -99,7 +74,8 @@ class Mig(Cover):
         self._refuse(scores, rows, known)
         vocabulary = sorted(frozenset().union(*tags))
         shared = membership([tags[row] for row in rows.tolist()], vocabulary, scores[rows], norm=self.norm)
-        spread = propagation(self._similarities(known, vocabulary), self.spreading)
+        found = self.meanings(known, vocabulary)
+        spread = propagation(similar(found.vectors, found.places, self.threshold), self.spreading)
         chosen = most_informative(csr_array(shared @ spread), wanted, self.worth)
         return self._picked(rows[chosen.order], chosen, rows, known)
 
@@ -126,38 +102,6 @@ class Mig(Cover):
                 "and a tag cannot be given less than nothing",
                 help=f"take an expression that is never negative, such as `minmax({self.by.text})`",
             )
-
-    def _similarities(self, known: Answers, vocabulary: Sequence[str]) -> csr_array:
-        """Of tags at least `threshold` similar how much; 1 of each with itself."""
-        import numpy as np
-        from scipy.sparse import csr_array, eye_array
-
-        if self.against is None:
-            told = "no two tags are similar, because no dataset of tags is given with `against`"
-            warnings.warn(told, UserWarning, stacklevel=3)
-            return csr_array(eye_array(len(vocabulary)))
-        others = known.dataset(self.against)
-        places = {tag: row for row, tag in enumerate(others["@prompt"].str.strip_chars().to_list())}
-        rows = np.array([places.get(tag.strip(), -1) for tag in vocabulary])
-        column = others[self.vectors] if self.vectors is not None else known["vector"]
-        placed = directions(points(column), "of the tags")
-        at = np.full(others.height, -1)
-        at[placed.rows] = np.arange(len(placed))
-        place = np.where(rows < 0, -1, at[rows])
-        self._tell_of_tags_without_vectors(int((place < 0).sum()), len(vocabulary))
-        return similar(placed.vectors, place, self.threshold)
-
-    def _tell_of_tags_without_vectors(self, lacking: int, tags: int) -> None:
-        if lacking == tags:
-            assert self.against is not None
-            raise DataError(
-                "E559",
-                f"none of the {tags:,} tags of `{self.labels.text}` is a row of {self.against.label or 'the tags'}",
-                help="give a dataset with one row for every tag, its text as the instruction",
-            )
-        if lacking:
-            told = f"{lacking:,} of {tags:,} tags have no vector; they are similar to themselves only"
-            warnings.warn(told, UserWarning, stacklevel=4)
 
     def _picked(self, order: np.ndarray, chosen: Chosen, rows: np.ndarray, known: Answers) -> Picked:
         import numpy as np

@@ -11,7 +11,8 @@ from selrun.compiler.values import Count, Expression
 from selrun.stdlib.select.information import membership, most_informative, propagation
 from selrun.stdlib.select.mig import Mig
 from selrun.stdlib.select.tags import complexity_first
-from selrun.stdlib.tag.normalized import one_form, pair_rules
+from selrun.stdlib.tag.associated import Counted, rules
+from selrun.stdlib.tag.normalized import one_form
 
 from .claim import Compared, claim, golden
 
@@ -59,9 +60,8 @@ def rule_aggregation() -> Compared:
 @claim("tag normalized: tags that come together", source="golden/instag.json")
 def association() -> Compared:
     read = instag()
-    rows = [(frozenset(row["tags"]), row["count"]) for row in read["input"]["transactions"]]
-    ours = [
-        [r.tag, r.other, r.support, r.confidence]
-        for r in pair_rules(rows, read["settings"]["min_support_count"], read["settings"]["min_confidence"])
-    ]
+    rows = [Counted(frozenset(row["tags"]), row["count"]) for row in read["input"]["transactions"]]
+    support, confidence = read["settings"]["min_support_count"], read["settings"]["min_confidence"]
+    found = rules(rows, support, confidence, longest=2)
+    ours = [[*r.tags, r.other, r.support, r.confidence] for r in found]
     return Compared(ours, [list(rule.values()) for rule in read["fields"]["pair_rules"]])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
+from random import Random
 
 import pytest
 from answers import column, given
 from selrun.errors import DataError
-from selrun.stdlib.tag.normalized import Normalized, PairRule, merged, one_form, pair_rules
+from selrun.stdlib.tag.associated import Associated, Counted, Rule, merged, occurrences, rules
+from selrun.stdlib.tag.normalized import Normalized, one_form
 from selrun.stdlib.tag.porter import stemmed
 
 STEMS = {
@@ -30,14 +33,48 @@ def test_a_tag_is_written_in_one_form():
 
 
 def test_rules_count_rows_with_both_tags():
-    rows = [(frozenset("ab"), 9), (frozenset("b"), 10), (frozenset("bc"), 2)]
-    assert pair_rules(rows, 2, 0.9) == [PairRule("a", "b", 9, 1.0), PairRule("c", "b", 2, 1.0)]
-    assert pair_rules(rows, 3, 0.9) == [PairRule("a", "b", 9, 1.0)]
+    rows = [Counted(frozenset("ab"), 9), Counted(frozenset("b"), 10), Counted(frozenset("bc"), 2)]
+    assert list(rules(rows, 2, 0.9, 2)) == [Rule(("a",), "b", 9, 1.0), Rule(("c",), "b", 2, 1.0)]
+    assert list(rules(rows, 3, 0.9, 2)) == [Rule(("a",), "b", 9, 1.0)]
+
+
+def test_rules_have_as_many_tags_as_are_asked_for():
+    rows = [
+        Counted(frozenset("abc"), 9),
+        *(Counted(frozenset(tag), 9) for tag in ("a", "b", "c", "ac", "bc")),
+    ]
+    assert list(rules(rows, 2, 0.9, 2)) == []
+    assert list(rules(rows, 2, 0.9, 3)) == [Rule(("a", "b"), "c", 9, 1.0)]
+    assert list(rules(rows, 2, 0.9, 1)) == []
+
+
+def every_rule(rows: list[frozenset[str]], support: int, confidence: float, longest: int) -> list[Rule]:
+    """FP-Growth's rules by counting every set of tags."""
+    tags = sorted(frozenset().union(*rows))
+    found = []
+    for size in range(1, longest):
+        for given_tags in combinations(tags, size):
+            having = [row for row in rows if row >= set(given_tags)]
+            for other in set(tags).difference(given_tags):
+                both = sum(other in row for row in having)
+                if both >= support and both / len(having) >= confidence:
+                    found.append(Rule(given_tags, other, both, both / len(having)))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_rules_join_what_all_rules_join(seed: int):
+    draw = Random(seed)
+    rows = [frozenset(tag for tag in "abcdefg" if draw.random() < 0.6) for _ in range(40)]
+    rows = [row | {"b"} if {"a", "c"} <= row else row | {"g"} if "d" in row else row for row in rows]
+    often, longest = occurrences([sorted(row) for row in rows]), 2 + seed % 4
+    plain = merged(every_rule(rows, 4, 0.9, longest), often)
+    assert merged(rules([Counted(row) for row in rows], 4, 0.9, longest), often) == plain
 
 
 def test_joined_tags_are_called_as_the_most_frequent_then_the_shortest():
-    rules = [PairRule("sum", "maths", 1, 1.0), PairRule("maths", "math", 1, 1.0)]
-    assert merged(rules, Counter(sum=3, maths=3, math=2)) == dict.fromkeys(("sum", "maths", "math"), "sum")
+    found = [Rule(("sum",), "maths", 1, 1.0), Rule(("maths",), "math", 1, 1.0)]
+    assert merged(found, Counter(sum=3, maths=3, math=2)) == dict.fromkeys(("sum", "maths", "math"), "sum")
 
 
 def normalized(tags: list, **options: float) -> list:
@@ -54,3 +91,16 @@ def test_rare_tags_go_and_tags_that_come_together_are_one():
 def test_a_column_without_lists_is_an_error():
     with pytest.raises(DataError, match="E556"):
         normalized(["math", "poetry"])
+    with pytest.raises(DataError, match="E556"):
+        Associated(labels=column("tags")).reduce(given(tags=["math", "poetry"]))
+
+
+def test_tags_that_always_come_together_are_one():
+    tags = [["a", "b", "c"], ["a"], ["c", "b"], ["b", "a", "c"], ["b"], [], None]
+    found = [
+        Associated(labels=column("tags"), support=2, confidence=1.0, longest=longest).reduce(given(tags=tags))
+        for longest in (2, 3)
+    ]
+    assert found[0].to_list() == [["a", "b"], ["a"], ["b"], ["b", "a"], ["b"], [], None]
+    assert found[1].to_list() == [["b"], ["b"], ["b"], ["b"], ["b"], [], None]
+    assert normalized(tags, seldom=1, support=2, longest=1) == tags
