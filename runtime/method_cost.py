@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..compiler.check import builtin_facts, check
 from ..compiler.lower import lower
+from ..compiler.op import Train
 from ..compiler.plan import Fit, Plan
 from .reference import Method, Parameter
 
@@ -50,5 +51,11 @@ def parts(plan: Plan) -> Iterator[str]:
     trainings = sum(isinstance(task, Fit) for task in plan.tasks)
     if trainings:
         yield f"{trainings} training{'s' * (trainings > 1)}"
-    passes = Counter(plan.graph[sweep.model].title for sweep in plan.sweeps if sweep.forwards)
-    yield from (f"{number} pass{'es' * (number > 1)} of `{model}`" for model, number in passes.items())
+    passes = Counter(asked(plan, sweep.model, trainings) for sweep in plan.sweeps if sweep.forwards)
+    yield from (f"{number} pass{'es' * (number > 1)} of {model}" for model, number in passes.items())
+
+
+def asked(plan: Plan, model: str, trainings: int) -> str:
+    """The model by its name, or as one that the method trains."""
+    node = plan.graph[model]
+    return f"the trained model{'s' * (trainings > 1)}" if isinstance(node.op, Train) else f"`{node.title}`"

@@ -86,7 +86,7 @@ def test_diverseevol_trains_ten_times_on_ever_more_rows():
 
 
 def test_a_round_of_diverseevol_adds_rows_to_those_before(place: Place):
-    assert METHODS["diverseevol"].count("| diverseevol_round(m, more, epochs, faithful)\n") == ROUNDS
+    assert METHODS["diverseevol"].count("| diverseevol_round(m, more, epochs, faithful, adapter)\n") == ROUNDS
     rows = short_rows(12)
     start = "(sample 3 | derive taken = true) + (filter true)"
     found = place.chosen(f"filter true | {start} | diverseevol_round(nano, 2, 1) | filter taken", rows)
@@ -121,6 +121,13 @@ def test_cherry_keeps_a_part_of_the_rows_that_the_prompt_helps(place: Place):
     left = every.filter(pl.col("ifd") <= 1).sort("ifd", descending=True, maintain_order=True)
     found = place.chosen("cherry(nano, keep = 30%, experience = 20)", rows)
     assert found["output"].to_list() == left["output"].head(int(0.3 * left.height)).to_list()
+
+
+@pytest.mark.parametrize("call", ["cherry(nano", "diverseevol_round(nano"])
+def test_a_method_that_trains_may_train_low_rank_matrices(place: Place, call: str):
+    plan = selrun.compile(f'derive taken = true | {call}, adapter = "lora")', data="examples/tasks.jsonl")
+    trained = [plan.graph[task.node].op for task in plan.tasks if isinstance(task, Fit)]
+    assert [op.adapter for op in trained] == ["lora"]
 
 
 FAITHFUL = (
