@@ -1,4 +1,4 @@
-"""Conversations taken apart: their first exchange, or each as a row of its own."""
+"""Conversations taken apart: their first exchange, or each exchange or sentence as a row of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from .sentences import splitter
 from .shown import exchanges
 
 SHOWN = ("@instruction", "@input", "@prompt", "@response", "@system", "@history")
@@ -38,6 +39,15 @@ def each(frame: pl.DataFrame) -> Exchanges:
     schema = {name: frame.schema[name] for name in SHOWN}
     turns = pl.DataFrame([turn for _, turn in taken], schema=schema, orient="row")
     return Exchanges(answered(turns.hstack(frame[row].drop(SHOWN))), row)
+
+
+def sentences(frame: pl.DataFrame) -> Exchanges:
+    """Every sentence of the last response as the response of a row of its own. Raises ModelError E569."""
+    split = splitter()
+    said = [split(text) if (text or "").strip() else [text] for text in frame["@response"].to_list()]
+    row = pl.Series("row", [at for at, several in enumerate(said) for _ in several], dtype=pl.UInt32)
+    each = pl.Series("@response", [one for several in said for one in several], dtype=pl.String)
+    return Exchanges(frame[row].with_columns(each), row)
 
 
 def turns_of(row: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

@@ -131,15 +131,14 @@ class SweepWorker:
 
     def answers(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         """What the model says of the rows in a view."""
-        return (
-            self.turn_by_turn(frame, view, wants) if view.turns == "each" else self.read(frame, view, wants)
-        )
+        by_parts = view.turns in ("each", "sentences")
+        return self.part_by_part(frame, view, wants) if by_parts else self.read(frame, view, wants)
 
-    def turn_by_turn(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
-        """What it says of every exchange by itself, those of a row together."""
-        from .exchanges import each, first_problems, gathered
+    def part_by_part(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
+        """What it says of every exchange or sentence by itself, those of a row together."""
+        from .exchanges import each, first_problems, gathered, sentences
 
-        turns = each(frame)
+        turns = each(frame) if view.turns == "each" else sentences(frame)
         found = self.read(turns.frame, replace(view, turns="last"), wants)
         columns = {
             ask: gathered(column, turns.row, found.of[ask], frame.height)

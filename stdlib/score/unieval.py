@@ -38,15 +38,18 @@ class Unieval(Score):
     """The probability of Yes against No when an encoder-decoder is asked one question about the response.
 
     P(Yes) / (P(Yes) + P(No)) for the first token of the answer (Zhong et al., 2022, arXiv 2210.07197, eq. 3).
-    The authors add up engagingness over the sentences of a response, so that long ones exceed 1; here it is one
-    question about the whole, without a fact.
+    Engagingness is asked without a fact.
+
+    `faithful`: engagingness is asked of every sentence that NLTK finds and added up, as the authors' script does,
+    so that long responses exceed 1; by default it is one question about the whole. The other dimensions are the
+    same either way.
     """
 
     noun = "unieval"
     positional = ("dimension",)
     paper = "https://arxiv.org/abs/2210.07197"
     default_model = "unieval-dialog"
-    range = "0 to 1"
+    range = "0 to 1; engagingness with `faithful`: 0 to the number of sentences"
     missing = "rows with an empty or blank response"
     conversations = "last: the last response; everything before it is the dialogue history, line by line"
     example = """
@@ -60,15 +63,20 @@ class Unieval(Score):
     """What is asked: whether the response is natural, coherent, understandable or engaging."""
     max_tokens: int = Field(WINDOW, ge=1)
     """The end of a longer question is cut: the dialogue history, where it shows one."""
+    faithful: bool = False
+    """Add up engagingness over the sentences of the response, as the authors' script does."""
 
     def requests(self) -> dict[str, Request]:
         question = QUESTIONS[self.dimension]
         template = Template(self.dimension, question, question, "")
-        view = View(template, ("prompt",), self.max_tokens, seam="own")
+        summed = self.faithful and self.dimension == "engagingness"
+        turns = "sentences" if summed else "last"
+        view = View(template, ("prompt",), self.max_tokens, seam="own", turns=turns)
         return {"answer": Request(self.using, view, NextToken(("Yes", "No")))}
 
     def reduce(self, known: Answers) -> pl.Series:
         import polars as pl
 
-        answer = known["answer"].cast(pl.List(pl.Float64))
-        return 1 / (1 + (answer.list.get(1) - answer.list.get(0)).exp())
+        yes, no = pl.element().gather_every(2), pl.element().gather_every(2, 1)
+        answers = known["answer"].cast(pl.List(pl.Float64))
+        return answers.list.eval(1 / (1 + (no - yes).exp())).list.sum()
