@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Ends(Select):
-    """Rows from one end of an order; ties go to the earlier row, rows without a number go."""
+    """Rows from one end of an order; ties go to the earlier row where not said, rows without a number go."""
 
     positional = ("keep",)
     takes = (("by", "number"),)
@@ -29,6 +29,8 @@ class Ends(Select):
     """A column: so many of each of its values."""
     spread: str | None = None
     """A column of labels over which the places are shared out in proportion to the rows of each."""
+    later_first: bool = False
+    """Of rows with equal numbers the later comes first, as in the scripts of SelectIT and of Cherry."""
 
     def reads(self) -> frozenset[str]:
         return super().reads() | {c for c in (self.per, self.spread) if c}
@@ -36,7 +38,7 @@ class Ends(Select):
     def take(self, known: Answers, first: Better) -> Picked:
         """The rows from the end that is named first."""
         scores = known.evaluate(self.by)
-        queue = best_first(scores, first)
+        queue = best_first(scores, first, later=self.later_first)
         if len(queue) == 0 and len(scores):
             raise self._nothing_scored(len(scores))
         groups = groups_of(known, self.per, self.spread)
@@ -83,13 +85,15 @@ class Bottom(Ends):
         return self.take(known, "low" if self.by.better == "high" else "high")
 
 
-def best_first(scores: pl.Series, first: Better) -> np.ndarray:
-    """Positions of the rows with a number, from one end; equal ones in the order of the rows."""
+def best_first(scores: pl.Series, first: Better, *, later: bool = False) -> np.ndarray:
+    """Positions of the rows with a number, from one end; of equal ones the earlier first, or the later."""
     import numpy as np
     import polars as pl
 
     numbers = scores.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    order = np.argsort(-numbers if first == "high" else numbers, kind="stable")
+    order = np.argsort((-numbers if first == "high" else numbers)[:: -1 if later else 1], kind="stable")
+    if later:
+        order = len(numbers) - 1 - order
     return order[: len(numbers) - np.count_nonzero(np.isnan(numbers))]
 
 

@@ -144,6 +144,11 @@ def test_a_method_hands_faithful_to_its_score(place: Place, call: str):
     assert [node.op.faithful for node in plan.graph.nodes.values() if node.op.verb == "score"] == [True]
 
 
+def test_of_equal_scores_faithful_selectit_takes_the_later_rows(place: Place):
+    plan = selrun.compile("selectit(nano, faithful = true)", data="examples/tasks.jsonl", models=place.models)
+    assert [node.op.later_first for node in plan.graph.nodes.values() if node.op.verb == "top"] == [True]
+
+
 def test_a_coreset_holds_the_middles_of_its_clusters_and_what_is_far_from_them(place: Place):
     rows = short_rows()
     found = place.chosen("coreset(nano, keep = 20%, centres = 3)", rows)

@@ -27,6 +27,14 @@ def test_the_best_come_first_and_ties_go_to_the_earlier_row():
     assert top(3, [1.0, 3.0, 2.0, 3.0]).order.to_list() == [1, 3, 2]
 
 
+@pytest.mark.parametrize("better", ["high", "low"])
+def test_ties_go_to_the_later_row_where_that_is_said(better: str):
+    op = {"keep": Count(rows=4), "by": column("ifd", better), "later_first": True}
+    rows = given(ifd=[1.0, 3.0, None, 3.0, 1.0, NAN])
+    assert Top(**op).pick(rows).order.to_list() == ([3, 1, 4, 0] if better == "high" else [4, 0, 3, 1])
+    assert Bottom(**op).pick(rows).order.to_list() == ([4, 0, 3, 1] if better == "high" else [3, 1, 4, 0])
+
+
 def test_where_low_is_better_the_lowest_come_first():
     assert top(2, [3.0, 1.0, 2.0], "low").order.to_list() == [1, 2]
 
