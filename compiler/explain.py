@@ -18,6 +18,7 @@ from .wants import (
     Logits,
     Logprobs,
     NextToken,
+    Perturbed,
     Rank,
     RelativeEntropies,
     Tokens,
@@ -186,6 +187,8 @@ def want_text(want: Want) -> str:
             return f"log-probabilities of the {_span(span)}"
         case Continued(anchors=anchors):
             return f"log-probabilities of the responses of `{anchors.label}` after each row"
+        case Perturbed(copies=copies):
+            return f"what the prompt changes, in {copies} perturbed copies"
         case Entropies(span=span):
             return f"entropies over the {_span(span)}"
         case RelativeEntropies(span=span):

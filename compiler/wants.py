@@ -113,6 +113,23 @@ class Continued:
 
 
 @dataclass(frozen=True, slots=True)
+class Perturbed:
+    """What the prompt adds to the loss of the response's tokens, in copies of the row: `List(Float32)`, nats.
+
+    loss(t | prompt) - loss(t) of every token t that both views predict, one copy after another. To each number of
+    each token's embedding a copy adds a draw from the uniform distribution on ±alpha / √(tokens · size), to a
+    token of the response the same in both views; the draws follow from seed and row. A row that either view
+    cannot show has a problem.
+    """
+
+    alone: View
+    """The response without its prompt."""
+    copies: int
+    alpha: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Entropies:
     """Entropy of the distribution that predicts every token of the span: `List(Float32)`, nats."""
 
@@ -225,6 +242,7 @@ Along: TypeAlias = Logprobs | Entropies | RelativeEntropies | TopTwo
 Want: TypeAlias = (
     Logprobs
     | Continued
+    | Perturbed
     | Entropies
     | RelativeEntropies
     | TopTwo

@@ -7,6 +7,7 @@ answers are kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from ..compiler.cost import Estimate, Rows, rows_after
 from ..compiler.explain import Stage, graph_dot, graph_text, plan_json, plan_text, rules_text, task_key
 from ..compiler.lower import lower
 from ..compiler.op import Evaluate, Train
-from ..compiler.plan import Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
-from ..compiler.wants import Continued, View
+from ..compiler.plan import Ask, Fit, Pick, Plan, Reduce, Scan, Sweep, Task, Write
+from ..compiler.wants import Continued, Perturbed, View
 from .events import ignore
 from .execute import Execution
 from .fitting import KIND, fit_key
@@ -179,7 +180,7 @@ class Survey:
         if not task.forwards:
             return Estimate(rows, todo, 0, 0.0)
         tokens = sum(self.tokens(task.view, task.model, part) for _, part in lacking)
-        tokens += todo * self.tokens_beside(task)
+        tokens += todo * self.tokens_beside(task) + self.tokens_of_copies(task, lacking)
         return Estimate(rows, todo, tokens, over(tokens, self.speed(task, source, frame)))
 
     def unseen(self, task: Sweep, rows: Rows) -> Estimate:
@@ -214,6 +215,15 @@ class Survey:
         """Tokens that are read after each row."""
         wants = [ask.want for ask in task.asks if isinstance(ask.want, Continued)]
         return sum(self.tokens(w.view, task.model, self.run.frames[w.anchors.key]) for w in wants)
+
+    def tokens_of_copies(self, task: Sweep, lacking: Sequence[tuple[tuple[Ask, ...], pl.DataFrame]]) -> int:
+        """Tokens of the perturbed copies of rows."""
+        return sum(
+            ask.want.copies * sum(self.tokens(view, task.model, part) for view in (task.view, ask.want.alone))
+            for asks, part in lacking
+            for ask in asks
+            if isinstance(ask.want, Perturbed)
+        )
 
     def speed(self, task: Sweep, source: ModelSource, frame: pl.DataFrame) -> float | None:
         """Tokens a second: of the last run on this machine, or of a pilot."""

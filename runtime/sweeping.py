@@ -20,6 +20,7 @@ from ..compiler.wants import (
     Logits,
     Logprobs,
     NextToken,
+    Perturbed,
     Rank,
     RelativeEntropies,
     Tokens,
@@ -153,9 +154,8 @@ class SweepWorker:
         from .tokens import encode
 
         sequences = encode(view, frame, self.model.tokenizer, self.model.card.context)
-        distinct = [
-            want for want in dict.fromkeys(wants.values()) if not isinstance(want, Tokens | Continued)
-        ]
+        apart = Tokens | Continued | Perturbed
+        distinct = [want for want in dict.fromkeys(wants.values()) if not isinstance(want, apart)]
         blocks = list(sweep(self.model, sequences, distinct)) if distinct else []
         found: dict[Want, pl.Series] = {
             want: _in_order(want, [(b.rows, b.answers[want]) for b in blocks], frame.height)
@@ -169,8 +169,12 @@ class SweepWorker:
         for ask, want in wants.items():
             if isinstance(want, Continued):
                 block, of[ask] = self.continued(sequences, want, problems)
-                found[want] = _in_order(want, [(block.rows, block.answers[want])], frame.height)
-                blocks.append(block)
+            elif isinstance(want, Perturbed):
+                block, of[ask] = self.perturbed(frame, sequences, want, problems)
+            else:
+                continue
+            found[want] = _in_order(want, [(block.rows, block.answers[want])], frame.height)
+            blocks.append(block)
         columns = {ask: found[want] for ask, want in wants.items()}
         return Answered(columns, of, problems, sum(b.tokens for b in blocks))
 
@@ -188,6 +192,20 @@ class SweepWorker:
         own = [problem or (TOO_LONG if long else None) for problem, long in zip(problems, over, strict=True)]
         rows = np.flatnonzero([problem is None for problem in own])
         return continued(self.model, sequences, rows, want, anchors), own
+
+    def perturbed(
+        self, frame: pl.DataFrame, given: Sequences, want: Perturbed, problems: list[str | None]
+    ) -> tuple[Block, list[str | None]]:
+        """What the prompt changes in copies of each row, and why it could not be read."""
+        import numpy as np
+
+        from .forward.perturbed import perturbed
+        from .tokens import encode
+
+        alone = encode(want.alone, frame, self.model.tokenizer, self.model.card.context)
+        own = [problem or without for problem, without in zip(problems, alone.problems, strict=True)]
+        rows = np.flatnonzero([problem is None for problem in own])
+        return perturbed(self.model, given, alone, rows, frame["@key"][rows].to_list(), want), own
 
     def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:
         """Folded asks by their own view, where some rows could not be read from the longer one."""
@@ -261,7 +279,7 @@ def _patched(values: pl.Series, at: list[int], new: pl.Series) -> pl.Series:
 def dtype_of(want: Want) -> pl.DataType:
     """The type of an answer that no row has."""
     match want:
-        case Logprobs() | Continued() | Entropies() | RelativeEntropies() | TopTwo():
+        case Logprobs() | Continued() | Perturbed() | Entropies() | RelativeEntropies() | TopTwo():
             return pl.List(pl.Float32)
         case NextToken() | Hidden() | Embedding() | Logits():
             return pl.List(pl.Float32)

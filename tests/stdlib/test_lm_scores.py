@@ -134,6 +134,17 @@ def test_selective_ifd_has_no_value_where_one_of_its_passes_has_none():
         assert scores.to_list() == pytest.approx([None, None, math.exp(-2)])
 
 
+def test_selective_ifd_of_copies_is_their_mean_or_deviation():
+    known = given({"changes": lists([1, 3, -1, -4], [2, 0], [], None)})
+    copies = [math.exp(3), math.exp(-4)]
+    found = Sifd(using=NANO, share=0.4, copies=2).reduce(known).to_list()
+    assert found == pytest.approx([np.mean(copies), None, None, None])
+    faithful = Sifd(using=NANO, share=0.5, copies=2, faithful=True).reduce(known).to_list()
+    assert faithful == pytest.approx([np.mean(copies), (math.exp(2) + 1) / 2, None, None])
+    spread = Sifd(using=NANO, share=0.4, copies=2, take="deviation").reduce(known).to_list()
+    assert spread == pytest.approx([np.std(copies), None, None, None])
+
+
 def test_the_nearest_other_row_is_the_most_similar_and_the_first_of_equals():
     draws = np.random.default_rng(0).normal(size=(700, 5)).astype(np.float32)
     unit = draws / np.linalg.norm(draws, axis=1, keepdims=True)
@@ -239,6 +250,13 @@ def test_miwv_shows_the_nearest_row_first(tmp_path: Any):
         assert found[at] == pytest.approx(expected, abs=2e-5)
 
 
+def test_a_copy_with_little_noise_is_the_row_itself(tmp_path: Any):
+    steps = "score sifd using nano as one | score sifd using nano with copies = 1, noise = 0.00001 as two"
+    found = scored(steps, [*ROWS, EMPTY], tmp_path)
+    assert found["two"][:-1].to_list() == pytest.approx(found["one"][:-1].to_list(), rel=1e-3)
+    assert found["two"][-1] is None
+
+
 def test_scorers_of_one_model_read_the_views_of_ifd():
     views = {request.view for request in Ifd(using=NANO).requests().values()}
     assert views == {View(ALPACA), View(ALPACA, ("response",))}
@@ -298,6 +316,7 @@ def test_the_most_similar_other_row_needs_two_rows(tmp_path: Any):
         ),
         (lambda: Miwv(using=NANO), "needs vectors"),
         (lambda: Hes(using=NANO, share=1), "less than 1"),
+        (lambda: Sifd(using=NANO, take="deviation"), "needs two copies or more"),
     ],
 )
 def test_what_contradicts_itself_is_refused(make: Any, reason: str):
