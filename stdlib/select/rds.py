@@ -16,7 +16,7 @@ from ..embed.directions import directions
 from ..embed.placing import Placing
 from ..embed.vectors import Points, column_in, points
 from .amounts import rows_wanted
-from .turns import Turns, in_turns
+from .turns import Turns, in_passes, in_turns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +39,9 @@ class Rds(Placing, Cover):
     greatest cosine similarity that nobody has taken, until there are enough (Ivison et al., 2025,
     arXiv 2503.01807, section 3). The result is in the order of choice.
 
-    The authors' code counts padding as tokens, and gives these vectors with batches of one row.
+    The authors' code counts padding as tokens, and gives these vectors with batches of one row. `faithful`: turns
+    as in their script, where an example goes down its list by one row in every turn, taken or not; by default it
+    takes a row in every turn.
     """
 
     noun = "rds"
@@ -63,6 +65,8 @@ class Rds(Placing, Cover):
     """How a language model's states become one vector; `position` weighs later tokens more."""
     max_tokens: int | None = Field(2048, ge=1)
     """A row is cut to so many tokens."""
+    faithful: bool = False
+    """An example whose next best row another has taken waits for its next turn, as in the authors' script."""
 
     def requests(self) -> dict[str, Request]:
         vector = self.vector(limit=self.max_tokens, pool=self.pool)
@@ -77,7 +81,8 @@ class Rds(Placing, Cover):
             raise self._no_target(target.height)
         self._tell_of_overlap(known.rows, target)
         of_rows = self.directed(known)
-        turns = in_turns(of_rows.vectors, of_target.vectors, wanted)
+        choose = in_passes if self.faithful else in_turns
+        turns = choose(of_rows.vectors, of_target.vectors, wanted)
         return _picked(turns, of_rows, target["@id"].gather(of_target.rows), rows)
 
     def _of_target(self, known: Answers, target: pl.DataFrame) -> Points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ class Turns:
     order: list[int] = field(default_factory=list)
     target: list[int] = field(default_factory=list)
     similarity: list[float] = field(default_factory=list)
+
+    def add(self, row: int, target: int, similarity: float) -> None:
+        self.order.append(row)
+        self.target.append(target)
+        self.similarity.append(similarity)
 
 
 @dataclass(slots=True)
@@ -57,9 +63,25 @@ def in_turns(rows: np.ndarray, targets: np.ndarray, wanted: int) -> Turns:
             wishes[turn] = next(best_rows(rows, targets[turn : turn + 1], deeper))
         row = int(wishes[turn].rows[place])
         taken[row] = True
-        found.order.append(row)
-        found.target.append(turn)
-        found.similarity.append(float(wishes[turn].similarities[place]))
+        found.add(row, turn, float(wishes[turn].similarities[place]))
+    return found
+
+
+def in_passes(rows: np.ndarray, targets: np.ndarray, wanted: int) -> Turns:
+    """So many rows: in its n-th turn a target takes the row that is n-th on its list, or none where that is taken."""
+    import numpy as np
+
+    wanted = min(wanted, len(rows))
+    wishes = list(best_rows(rows, targets, wanted))
+    taken = np.zeros(len(rows), dtype=bool)
+    found = Turns()
+    for place, turn in product(range(wanted), range(len(wishes))):
+        if len(found.order) == wanted:
+            break
+        row = int(wishes[turn].rows[place])
+        if not taken[row]:
+            taken[row] = True
+            found.add(row, turn, float(wishes[turn].similarities[place]))
     return found
 
 

@@ -11,7 +11,7 @@ from selrun.compiler.values import Count, Data
 from selrun.compiler.wants import Hidden
 from selrun.errors import DataError
 from selrun.stdlib.select.rds import Rds
-from selrun.stdlib.select.turns import in_turns
+from selrun.stdlib.select.turns import in_passes, in_turns
 
 TARGET = Data(key="target", label="target.jsonl")
 
@@ -58,6 +58,31 @@ def test_short_lists_give_the_choice_of_whole_lists(seed: int, rows: int, target
     draw = np.random.default_rng(seed)
     pool, target = (draw.integers(-2, 3, size=(n, 3)).astype(np.float32) for n in (rows, targets))
     assert in_turns(pool, target, wanted).order == one_by_one(pool, target, wanted)
+
+
+def by_passes(rows: np.ndarray, targets: np.ndarray, wanted: int) -> list[int]:
+    """Every target gives up the top of its list in each of its turns."""
+    lists = [np.argsort(-(rows @ target), kind="stable").tolist() for target in targets]
+    order: list[int] = []
+    while len(order) < min(wanted, len(rows)):
+        for likes in lists:
+            row = likes.pop(0)
+            order += [row] if row not in order else []
+    return order[:wanted]
+
+
+@settings(deadline=None)
+@over(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 7), st.integers(1, 60))
+def test_faithful_examples_whose_row_is_taken_wait(seed: int, rows: int, targets: int, wanted: int):
+    draw = np.random.default_rng(seed)
+    pool, target = (draw.integers(-2, 3, size=(n, 3)).astype(np.float32) for n in (rows, targets))
+    assert in_passes(pool, target, wanted).order == by_passes(pool, target, wanted)
+
+
+def test_the_faithful_choice_waits_where_examples_like_the_same_rows():
+    known = Known([[1, 0], [1, 0.1], [0, 1], [1, 0.2]], [[1, 0], [1, 0], [0, 1]])
+    assert picked(known, 3).order.to_list() == [0, 1, 2]
+    assert picked(known, 3, faithful=True).order.to_list() == [0, 2, 1]
 
 
 def test_examples_that_like_the_same_rows_take_them_in_turn():
