@@ -8,33 +8,36 @@ from pathlib import Path
 
 from ..errors import ModelError
 
-SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SETTINGS, WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
+"""The weights are those of the first file that is there; from a pickled one only tensors are taken."""
 
 
 def adapter_identity(folder: Path) -> str:
     """A hash of the adapter's weights and settings; where it lies and what its base was called are left out.
 
-    Raises ModelError E455 where the folder holds no adapter in safetensors.
+    Raises ModelError E455 where the folder holds no adapter.
     """
-    _check(folder)
+    weights = weights_file(folder)
     settings = _settings(folder)
     settings.pop("base_model_name_or_path", None)
-    with open(folder / WEIGHTS, "rb") as file:
+    with open(weights, "rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:32]
 
 
-def _check(folder: Path) -> None:
-    missing = [name for name in (SETTINGS, WEIGHTS) if not (folder / name).is_file()]
+def weights_file(folder: Path) -> Path:
+    """The file with the adapter's weights. Raises ModelError E455 where it or the settings are not there."""
+    there = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    missing = [] if (folder / SETTINGS).is_file() else [SETTINGS]
+    missing += [] if there else [WEIGHTS[0]]
     if missing:
-        pickled = (folder / "adapter_model.bin").is_file()
         raise ModelError(
             "E455",
             f"`{folder}` holds no adapter: `{missing[0]}` is not there",
-            notes=("`adapter_model.bin` can run code when it is read, so it is not",) if pickled else (),
-            help="name a folder that peft wrote with `save_pretrained`, with weights as safetensors",
+            help="name a folder that peft wrote with `save_pretrained`",
         )
+    return there[0]
 
 
 def _settings(folder: Path) -> dict[str, object]:

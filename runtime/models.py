@@ -16,6 +16,7 @@ from ..compiler.kinds import IN_WORDS
 from ..compiler.values import ModelKind
 from ..errors import ModelError
 from . import comet, nano
+from .adapters import weights_file
 from .weights import PICKLED, SAFE, called_by, is_pickled, own_weights, parameter_count, unsafe, weight_files
 
 if TYPE_CHECKING:
@@ -497,22 +498,27 @@ def merged_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
         )
     try:
         tuned = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+        absent = absent_from(tuned, Path(adapter))
     except refusals() as error:
-        raise misfit(adapter, first_line(error)) from None
-    if absent := absent_from(tuned, Path(adapter)):
+        call = called_by(error) if isinstance(error, UnpicklingError) else None
+        raise misfit(adapter, f"its weights call `{call}`" if call else first_line(error)) from None
+    if absent:
         raise misfit(adapter, f"{_first_of(absent)} missing")
     return tuned.merge_and_unload()  # type: ignore[return-value]
 
 
 def absent_from(tuned: Any, adapter: Path) -> list[str]:
     """The adapter's weights that the model takes and the files do not hold."""
+    import torch
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    held: set[str] = set()
-    for path in adapter.glob("*.safetensors"):
+    path = weights_file(adapter)
+    if path.suffix == ".bin":
+        held = set(torch.load(path, map_location="cpu", weights_only=True))
+    else:
         with safe_open(path, framework="np") as file:
-            held |= set(file.keys())
+            held = set(file.keys())
     return sorted(name for name in get_peft_model_state_dict(tuned) if "lora_" in name and name not in held)
 
 

@@ -16,4 +16,4 @@ class Adapter(Op):
     base: Model
     """The model that the adapter was trained on."""
     path: str
-    """A folder with `adapter_config.json` and `adapter_model.safetensors`."""
+    """A folder with `adapter_config.json` and the weights, as peft's `save_pretrained` writes it."""

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from selrun.errors import ModelError
 from selrun.runtime.adapters import adapter_identity
+from selrun.runtime.models import load
+from selrun.runtime.nano import nano_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 
@@ -47,8 +50,27 @@ def test_a_folder_without_an_adapter_is_an_error(tmp_path: Path) -> None:
     assert raised.value.code == "E455"
 
 
-def test_pickled_weights_are_refused(adapter: Path) -> None:
-    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+def test_pickled_weights_are_the_same_adapter(tmp_path: Path) -> None:
+    config = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    get_peft_model(nano_model(), config).save_pretrained(str(tmp_path))
+    adapter = tmp_path
+    expected = load("nano", adapter=str(adapter)).model.state_dict()
+    weights = load_file(adapter / "adapter_model.safetensors")
+    (adapter / "adapter_model.safetensors").unlink()
+    torch.save(weights, adapter / "adapter_model.bin")
+    assert len(adapter_identity(adapter)) == 32
+    found = load("nano", adapter=str(adapter)).model.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    torch.save(
+        {name: weight for name, weight in weights.items() if "lora_A" in name}, adapter / "adapter_model.bin"
+    )
+    assert refused(adapter).headline.endswith("more weights are missing")
+    torch.save(weights | {"where": Path("here")}, adapter / "adapter_model.bin")
+    assert "its weights call `pathlib." in refused(adapter).headline
+
+
+def refused(adapter: Path) -> ModelError:
     with pytest.raises(ModelError) as raised:
-        adapter_identity(adapter)
-    assert raised.value.notes == ("`adapter_model.bin` can run code when it is read, so it is not",)
+        load("nano", adapter=str(adapter))
+    assert raised.value.code == "E437"
+    return raised.value
