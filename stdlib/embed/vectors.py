@@ -49,6 +49,12 @@ class Points:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def among(self, rows: int) -> np.ndarray:
+        """`[rows]`: which of all rows have a vector."""
+        import numpy as np
+
+        return np.isin(np.arange(rows), self.rows)
+
 
 def points(column: pl.Series) -> Points:
     """The finite vectors of a column; rows with null, NaN, infinity or nothing in place of one are left out."""

@@ -41,7 +41,6 @@ class Medoids(Placing, Cover):
     seed: int = 0
 
     def pick(self, known: Answers) -> Picked:
-        import numpy as np
         import polars as pl
 
         rows, placed = known.rows.height, self.placed(known)
@@ -50,9 +49,7 @@ class Medoids(Placing, Cover):
         centres = self.centres(placed.vectors)
         nearest = dict.fromkeys(nearest_to(centres, placed.vectors))
         order = pl.Series(placed.rows[list(nearest)], dtype=pl.UInt32)
-        vector = np.zeros(rows, dtype=bool)
-        vector[placed.rows] = True
-        return Picked(order, _reasons(order, vector), notes={"kept": len(order), "of": rows})
+        return Picked(order, _reasons(order, placed.among(rows)), notes={"kept": len(order), "of": rows})
 
     def centres(self, vectors: np.ndarray) -> np.ndarray:
         """`[k, dimensions]`."""

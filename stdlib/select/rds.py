@@ -118,10 +118,8 @@ def _picked(turns: Turns, placed: Points, ids: pl.Series, rows: int) -> Picked:
     names: list[Any] = ids.gather(turns.target).to_list()
     for row, name, similarity in zip(order.to_list(), names, turns.similarity, strict=True):
         by[row], alike[row] = name, similarity
-    placeable = np.zeros(rows, dtype=bool)
-    placeable[placed.rows] = True
     late = f"not among the {len(order):,} that the {len(ids):,} target examples chose"
     marks = {"chosen by": pl.Series(by, dtype=pl.String), "similarity": pl.Series(alike).fill_nan(None)}
-    why = pl.when(pl.Series(placeable)).then(pl.lit(late)).otherwise(pl.lit("no vector"))
+    why = pl.when(pl.Series(placed.among(rows))).then(pl.lit(late)).otherwise(pl.lit("no vector"))
     reasons = pl.select(pl.when(marks["chosen by"].is_null()).then(why).alias("reason")).to_series()
     return Picked(order, reasons, marks, {"kept": len(order), "of": rows, "examples": len(ids)})

@@ -45,13 +45,17 @@ class Associated(Adds):
     confidence: float = Field(0.99, gt=0, le=1)
     """The part of the rows with the first tags that must have the other."""
     longest: int = Field(3, ge=1)
-    """Rules of at most so many tags, of which the paper sets no limit; every one more is much more work."""
+    """Rules of at most so many tags, with 1 none; the paper sets no limit, but every one more is much more work."""
 
     def reduce(self, known: Answers) -> pl.Series:
         import polars as pl
 
-        rows = tag_lists(known.evaluate(self.labels), self.labels.text)
-        return pl.Series(joined(rows, self.support, self.confidence, self.longest), dtype=pl.List(pl.String))
+        rows = joined(self.written(known), self.support, self.confidence, self.longest)
+        return pl.Series(rows, dtype=pl.List(pl.String))
+
+    def written(self, known: Answers) -> list[list[str] | None]:
+        """The tags of every row before they are joined."""
+        return tag_lists(known.evaluate(self.labels), self.labels.text)
 
 
 @dataclass(frozen=True, slots=True)
