@@ -395,6 +395,9 @@ class Resolver:
                 return self.steps.load(expression.value, None, None, flow, expression.span)
             case tree.Call(name=tree.Name(text="hub")):
                 return self.steps.hub(expression, scope, flow)
+            case tree.Call() if self.find_method(expression.name.text, scope):
+                step = tree.CallStep(expression, (), span=expression.span)
+                return self.rows(tree.Chain((step,), span=expression.span), scope, flow)
             case _:
                 raise problem(
                     "E301",

@@ -168,3 +168,20 @@ def test_a_method_may_read_a_column_that_only_its_caller_adds():
     columns = Columns((Column("response", "text", "file"),))
     facts = replace(builtin_facts(), data="rows.jsonl", answers={SchemaOf("rows.jsonl", None, None): columns})
     assert check([("recipe.sel", text)], facts).errors == ()
+
+
+DATASETS = {
+    "by a name": "let chosen = longest(5)\nfrom chosen",
+    "in parentheses": "let chosen = (longest(5))\nfrom chosen",
+    "as a chain": "let chosen = longest(5) | filter true\nfrom chosen",
+    "in an algebra": "(longest(5)) + (random(5%))",
+    "after `without`": "without longest(5)",
+    "as an argument": "evaluate loss using train(nano, on = longest(5)) against random(5%)",
+    "of one's own": "method mine() = top 3 by len(response)\nlet chosen = mine()\nfrom chosen",
+}
+
+
+@pytest.mark.parametrize("text", DATASETS.values(), ids=DATASETS)
+def test_a_call_of_a_method_is_a_dataset(text: str):
+    found = check([("recipe.sel", text)], builtin_facts())
+    assert [(d.code, d.headline) for d in found.errors] == []
