@@ -18,4 +18,5 @@ CALLS = {
     "selectit": "selectit(nano, keep = 20%)",
     "semdedup": "semdedup(nano, eps = 0.1)",
     "superfiltering": "superfiltering(nano, keep = 20%)",
+    "tshirt": "tshirt(nano, good = 20%, copies = 2)",
 }

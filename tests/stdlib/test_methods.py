@@ -115,6 +115,18 @@ def test_superfiltering_keeps_a_part_of_all_rows_and_none_that_the_prompt_hinder
     assert found["output"].to_list() == left["output"].head(int(keep * every.height)).to_list()
 
 
+def test_tshirt_keeps_those_of_the_best_rows_whose_copies_vary_least(place: Place):
+    rows = short_rows(20)
+    found = place.chosen("tshirt(nano, good = 40%, steady = 50%, copies = 2)", rows)
+    steps = "score ifd(superfiltering) using nano | score sifd(copies = 2) using nano"
+    spread = "score sifd(copies = 2, take = deviation) using nano as spread"
+    scored = place.chosen(f"{steps} | {spread}", rows).filter(pl.col("ifd") < 1)
+    best = scored.drop_nulls("sifd").sort("sifd", descending=True)[:8]
+    expected = best.sort("spread")[: best.height // 2]
+    assert 0 < expected.height < best.height
+    assert found["instruction"].to_list() == expected["instruction"].to_list()
+
+
 def test_cherry_keeps_a_part_of_the_rows_that_the_prompt_helps(place: Place):
     rows = short_rows()
     every = place.chosen("score ifd using warmup(nano, 20, pick = cherry)", rows)
