@@ -105,6 +105,42 @@ def test_the_faithful_manhattan_filter_refuses_far_rows():
     assert published(3 * line, 0.25, metric="manhattan", normalize=False) == [0]
 
 
+def published_one_by_one(
+    vectors: np.ndarray, threshold: float, batch: int, metric: str, normalize: bool
+) -> list[int]:
+    """DEITA's filter batch by batch, every length taken anew."""
+    import torch
+
+    def compared(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        for _ in range(normalize + (metric == "cosine")):
+            left, right = (each / each.norm(dim=1)[:, None] for each in (left, right))
+        return left @ right.T if metric == "cosine" else torch.cdist(left[None], right[None], p=1)[0]
+
+    kept = [0]
+    for start in range(1, len(vectors), batch):
+        some, before = torch.from_numpy(vectors[start : start + batch]), torch.from_numpy(vectors[kept])
+        refused = (compared(some, before) > threshold).any(dim=1)
+        refused |= (compared(some, some).tril(-1) > threshold).any(dim=1)
+        kept += [start + at for at, gone in enumerate(refused.tolist()) if not gone]
+    return kept
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("seed", range(40))
+def test_the_faithful_form_is_the_published_loop(seed: int):
+    draw = np.random.default_rng(seed)
+    vectors = draw.normal(size=(50, 9)).astype(np.float32)
+    if seed % 2:
+        vectors = draw.integers(-1, 2, size=(50, 3)).astype(np.float32)
+    metric, normalize = ("cosine", "manhattan")[seed % 3 == 0], bool(seed % 4)
+    threshold, batch = float(draw.choice([-0.2, 0.0, 0.5, 0.8, 1.0, 2.5])), int(draw.choice([1, 4, 16]))
+    if metric == "manhattan":
+        threshold = abs(threshold) * 3
+    expected = published_one_by_one(vectors, threshold, batch, metric, normalize)
+    found = published(vectors, threshold, batch=batch, metric=metric, normalize=normalize)
+    assert found == expected
+
+
 def test_the_faithful_form_compares_with_the_threshold_in_float32():
     along = np.array([[3, 4], [1, 0], [0, 1]], dtype=np.float32)
     assert published(along, 0.6) == [0, 1]
