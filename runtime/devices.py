@@ -20,14 +20,14 @@ def device_of(wanted: str | None) -> str:
 
     if wanted is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = wanted.partition(":")[0]
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(kind, False):
-        known = ", ".join(name for name, is_there in there.items() if is_there)
+    known = ["cpu", *(["mps"] if torch.backends.mps.is_available() else [])]
+    if torch.cuda.is_available():
+        known += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if wanted not in known:
         raise ModelError(
             "E439",
             f"this machine has no device `{wanted}`",
-            help=f"leave `--device` out, or take one of: {known}",
+            help=f"leave `--device` out, or take one of: {', '.join(known)}",
         )
     return wanted
 

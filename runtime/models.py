@@ -406,7 +406,7 @@ def does_not_load(target: str, fact: str) -> ModelError:
     """Weights that do not fit the model or cannot be read."""
     return ModelError(
         "E435", f"the weights of `{target}` do not load: {fact}",
-        help="copy or fetch the model again; its config.json and its safetensors must belong together",
+        help="copy or fetch the model again; its config.json and its weights must belong together",
     )  # fmt: skip
 
 

@@ -47,11 +47,12 @@ def is_pickled(folder: Path, target: str) -> bool:
 def no_weights(folder: Path, target: str) -> ModelError:
     """A folder with none of the files that weights are read from."""
     others = sorted(path.name for pattern in OTHERS for path in folder.glob(pattern))
-    instead = f"; {others[0]} is not read" if others else ""
-    return ModelError(
-        "E433", f"`{target}` has no weights: neither safetensors nor pytorch_model.bin{instead}",
-        help="load the model where you trust its files and call `save_pretrained`, which writes safetensors",
-    )  # fmt: skip
+    fact = f"`{target}` has no weights: neither safetensors nor pytorch_model.bin"
+    if not others:
+        help = "copy or fetch it whole: `hf download ORG/NAME` takes the weights too"
+        return ModelError("E433", fact, help=help)
+    help = "load the model where you trust its files and call `save_pretrained`, which writes safetensors"
+    return ModelError("E433", f"{fact}; {others[0]} is not read", help=help)
 
 
 def called_by(error: BaseException) -> str | None:

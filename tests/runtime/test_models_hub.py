@@ -226,6 +226,16 @@ def test_a_device_or_dtype_that_is_not_there_is_refused() -> None:
     assert (dtype_of(None, "cpu"), dtype_of(None, "cuda:1")) == ("float32", "bfloat16")
 
 
+@pytest.mark.parametrize("wanted", ["cuda:2", "cuda:", "cuda:one", "mps:0", "CUDA"])
+def test_a_device_beyond_the_last_is_refused(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [device_of(name) for name in ("cuda", "cuda:1")] == ["cuda", "cuda:1"]
+    with pytest.raises(ModelError) as raised:
+        device_of(wanted)
+    assert raised.value.help == ("leave `--device` out, or take one of: cpu, cuda, cuda:0, cuda:1",)
+
+
 def test_a_run_with_nano_says_what_it_is(tmp_store: Path) -> None:
     said: list[object] = []
     rows = [{"instruction": "Name a city.", "output": "Oslo."}]
