@@ -49,7 +49,7 @@ class Selectit(Score):
     level: Literal["token", "sentence"] = "sentence"
     """`token`: one of the nine rating prompts, drawn with the seed; `sentence`: the first `prompts` of them."""
     prompts: int = Field(5, ge=1, le=len(RATING_TEMPLATES))
-    """How many rating prompts the sentence level asks; K of the paper."""
+    """How many rating prompts the sentence level asks; K of the paper. Faithful: one less also divides."""
     alpha: float = Field(0.2, ge=0)
     """How much the disagreement of the prompts costs."""
     weights: tuple[float, ...] | None = None
@@ -77,8 +77,9 @@ class Selectit(Score):
     def _look_at_the_authors_limits(self) -> None:
         if not self.faithful:
             return
-        if not 2 <= self.prompts <= CLASSES:
-            raise ValueError(f"asks 2 to {CLASSES} prompts when faithful, not {self.prompts}")
+        most = CLASSES if self.level == "sentence" else len(RATING_TEMPLATES)
+        if not 2 <= self.prompts <= most:
+            raise ValueError(f"asks 2 to {most} prompts when faithful, not {self.prompts}")
         if len(self.using) > len(AUTHORS_WEIGHTS) and self.weights is None:
             raise ValueError(f"has weights for {len(AUTHORS_WEIGHTS)} models when faithful")
 

@@ -68,6 +68,15 @@ def test_fewer_prompts_are_fewer_digits_in_the_authors_script():
     assert one.to_list() == pytest.approx([3 * (shares[2] - shares[:3]).sum() / 2])
 
 
+def test_the_authors_token_level_divides_by_any_number_of_prompts_less_one():
+    level: dict[str, Any] = {"using": (NANO,), "level": "token", "faithful": True}
+    of_one = {f"0 {template.name}": logs(FIGURE[0].tolist()) for template in RATING_TEMPLATES}
+    five, nine = (
+        Selectit(**level, prompts=prompts).reduce(given(of_one, response=["x"])).item() for prompts in (5, 9)
+    )
+    assert nine == pytest.approx(five / 2)
+
+
 @pytest.mark.parametrize(
     ("models", "options", "counts"),
     [
