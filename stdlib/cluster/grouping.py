@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ...compiler.op import Answers, Cluster
-from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.shortage import too_few
 from ..embed.vectors import Points
 
@@ -22,11 +21,8 @@ NOISE = -1
 """What stands for no cluster among the labels, as in scikit-learn."""
 
 
-class Grouping(Placing, Cluster):
+class Grouping(PlacingBy, Cluster):
     """A clusterer of vectors: it labels the rows that have one; the others are in no cluster."""
-
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
 
     def reduce(self, known: Answers) -> pl.Series:
         import numpy as np

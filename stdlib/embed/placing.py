@@ -18,8 +18,7 @@ from .vectors import Points, points, vectors_of
 class Placing(Op):
     """An operation that looks at a vector for every row."""
 
-    vectors_in: ClassVar[tuple[str, ...]] = ("by", "vectors")
-    """`by` is another word for `vectors`, but where it is not among these: there it orders the rows."""
+    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
 
     using: Model | None = None
     """The sentence encoder or language model that gives the vectors."""
@@ -79,3 +78,12 @@ class Placing(Op):
         raise DataError(
             "E554", f"none of the {rows:,} rows has {what}: {where}", help="name another column or model"
         )
+
+
+class PlacingBy(Placing):
+    """An operation that looks at vectors and orders the rows by nothing, so that `by` names their column too."""
+
+    vectors_in: ClassVar[tuple[str, ...]] = ("by", "vectors")
+
+    by: Expression | None = None
+    """Another word for `vectors`."""

@@ -13,7 +13,7 @@ from ...compiler.op import Answers, Evaluate, Request
 from ...compiler.values import Data, Expression
 from ...errors import DataError
 from ..embed.directions import directions
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.vectors import Points, column_in, points
 from . import measures
 from .novelty import Weighing, different, novelties
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Diversity(Placing, Evaluate):
+class Diversity(PlacingBy, Evaluate):
     """How diverse the rows are, before and after the choices made so far; the rows go on as they are.
 
     `before` are the rows that the chain began with, or those of `against`; `after` those at this point. Of
@@ -49,8 +49,6 @@ class Diversity(Placing, Evaluate):
     """Into how many clusters the rows before are divided."""
     against: Data | None = None
     """The rows to compare with; those that the chain began with where not given."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     neighbours: int = Field(10, ge=1)
     """Of NovelSum: over how many neighbours densities are taken."""
     pairs_up_to: int = 10_000

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ...compiler.op import Answers, Score
-from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.shortage import counted
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class Knn(Placing, Score):
+class Knn(PlacingBy, Score):
     """How far the row's nearest neighbours among all rows are: high is far from everything else.
 
     `score knn(6)` is the distance to the 6th nearest other row, the indicator KNN_6 of Instruction-Mining
@@ -40,8 +39,6 @@ class Knn(Placing, Score):
     """Which neighbour, or how many of them."""
     take: Literal["last", "mean"] = "last"
     """The distance to the k-th neighbour, or the mean of the distances to the first k."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """`cosine` is one minus the similarity."""
 

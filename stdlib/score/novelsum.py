@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ...compiler.op import Answers, Score
-from ...compiler.values import Expression
 from ...errors import DataError
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..evaluate.novelty import Weighing, different, novelties
 from .knn import fewer_neighbours
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Novelsum(Placing, Score):
+class Novelsum(PlacingBy, Score):
     """How far the row is from the others, above all from near ones and from those in dense places.
 
     The weighted mean over all other rows j of `density(j)^p · cosine distance`, the neighbour of rank r by
@@ -48,8 +47,6 @@ class Novelsum(Placing, Score):
     """The exponent p of the density; 0 leaves density out."""
     nearness: float = Field(1.0, ge=0)
     """The exponent q of the rank; 0 counts near and far rows alike."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     faithful: bool = False
     """Weigh by the row's own density and count the row among its neighbours, as the authors' script does."""
 

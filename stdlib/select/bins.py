@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked
-from ...compiler.values import Amount, Expression
+from ...compiler.values import Amount
 from ...errors import DataError
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.shortage import too_few
 from ..embed.vectors import Points
 from .amounts import no_row, too_many
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NO_BIN = 0
 
 
-class Bins(Placing, Cover):
+class Bins(PlacingBy, Cover):
     """Rows drawn from bins that lead from the centre of the data to its outliers: Dataset Quantization.
 
     Each of `k` bins takes greedily, from the rows that the bins before it left, the row that is most like all of
@@ -47,8 +47,6 @@ class Bins(Placing, Cover):
     """How many bins."""
     keep: Amount
     """How many rows of all bins together, or which part of the rows."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     faithful: bool = False
     """Rounding and vectors as in the authors' script."""
     seed: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -40,7 +40,6 @@ class Facility(Placing, Cover):
     paper = "https://arxiv.org/abs/2311.14736"
     default_model = "minilm"
     example = 'load "examples/tasks.jsonl" | diversify facility(10) using nano'
-    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
 
     keep: Amount
     """How many rows, or which part of them."""

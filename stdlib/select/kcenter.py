@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked
 from ...compiler.values import Amount, Expression
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.vectors import Points
 from .amounts import no_row, too_many
 from .diverseevol import as_published, drawn_as_published, whitened, whitened_as_published
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Kcenter(Placing, Cover):
+class Kcenter(PlacingBy, Cover):
     """Rows such that no other row is far from all of them: greedy k-center on the rows' vectors.
 
     Each next row is the one farthest (euclidean) from all chosen so far, ties to the earlier row; this is
@@ -38,8 +38,6 @@ class Kcenter(Placing, Cover):
 
     keep: Amount
     """How many rows, or which part of them, those to start from included."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     start: Literal["random", "first", "mean"] = "random"
     """The first row: drawn, the first that has a vector, or the one nearest to the mean vector."""
     initial: int | None = Field(None, ge=1)

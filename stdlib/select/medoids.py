@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ...compiler.op import Answers, Cover, Picked
-from ...compiler.values import Expression
 from ..cluster.grouping import fewer_than
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
 
-class Medoids(Placing, Cover):
+class Medoids(PlacingBy, Cover):
     """For each of k clusters the row nearest to its centre; result in the order of the centres.
 
     Clusters are k-means' as scikit-learn finds them, and the nearest row is the one of least squared distance,
@@ -34,8 +33,6 @@ class Medoids(Placing, Cover):
 
     k: int = Field(ge=1)
     """How many clusters."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     n_init: int = Field(1, ge=1)
     """How many starts of k-means are tried."""
     seed: int = 0

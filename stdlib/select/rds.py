@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -46,7 +46,6 @@ class Rds(Placing, Cover):
 
     noun = "rds"
     positional = ("keep",)
-    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
     paper = "https://arxiv.org/abs/2503.01807"
     example = """
         let target = load "examples/tasks.jsonl" | filter language == "fr" | sample 3

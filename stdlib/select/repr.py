@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -43,7 +43,6 @@ class Repr(Placing, Cover):
     takes = (("by", "number"),)
     paper = "https://arxiv.org/abs/2312.15685"
     default_model = "minilm"
-    vectors_in: ClassVar[tuple[str, ...]] = ("vectors",)
     example = 'load "examples/tasks.jsonl" | score length | diversify repr(0.9) by length using nano'
 
     threshold: float = Field(0.9, ge=-1)

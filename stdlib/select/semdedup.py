@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ...compiler.op import Answers, Dedup, Picked
-from ...compiler.values import Expression
-from ..embed.placing import Placing
+from ..embed.placing import PlacingBy
 from ..embed.shortage import too_few
 from ..embed.vectors import Points
 
@@ -23,7 +22,7 @@ ROWS_AT_ONCE = 1024
 ALONE = -1
 
 
-class Semdedup(Placing, Dedup):
+class Semdedup(PlacingBy, Dedup):
     """The rows that are not nearly the same as another one in meaning: SemDeDup.
 
     Rows are parted by mini-batch k-means on their unit vectors. Inside a cluster they stand in the order of
@@ -46,8 +45,6 @@ class Semdedup(Placing, Dedup):
     """How many clusters; the square root of the number of rows where not given."""
     stay: Literal["far", "near"] = "far"
     """Whether the row farthest from the centre of its cluster stays, as in the paper, or the nearest."""
-    by: Expression | None = None
-    """A column of vectors in place of a model's."""
     seed: int = 0
 
     def pick(self, known: Answers) -> Picked:
