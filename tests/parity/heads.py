@@ -80,17 +80,50 @@ def weights(known: Any) -> dict[str, torch.Tensor]:
     return found | {name.replace("_", "."): torch.from_numpy(known[name]) for name in names}
 
 
+@claim("iqs", source="plain transformers and COMET's definition, one row at a time", tolerance=1e-5)
+def text_encoder_mix_and_head() -> Compared:
+    from headed_models import saved_ranker  # type: ignore[import-not-found]
+    from safetensors.torch import load_file
+    from transformers import AutoModel, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = saved_ranker(Path(folder))
+        body, head = AutoModel.from_pretrained(model).eval(), load_file(model / "head.safetensors")
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        texts = [f"Instruction: {r['instruction']} Input: {r['input']} Response: {r['output']}" for r in ROWS]
+        inputs = [tokenizer(text, return_tensors="pt", truncation=True, max_length=128) for text in texts]
+        theirs = [ranked(body, head, each) for each in inputs]
+        return Compared(scored("score iqs using m as found", model, ROWS)["found"].to_list(), theirs)
+
+
+def ranked(body: Any, head: dict[str, torch.Tensor], inputs: Any) -> float:
+    """The layer mix is the nearest point of the simplex, found by bisection."""
+    with torch.no_grad():
+        layers = body(**inputs, output_hidden_states=True).hidden_states
+    logits = torch.cat([head[f"layerwise_attention.scalar_parameters.{at}"] for at in range(len(layers))])
+    low, high = float(logits.min()) - 1, float(logits.max())
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (logits - middle).clamp(min=0).sum() > 1 else (low, middle)
+    mixed = sum(weight * layer[0] for weight, layer in zip((logits - low).clamp(min=0), layers, strict=True))
+    state = (head["layerwise_attention.gamma"] * mixed).mean(0)
+    for at in (0, 3, 6):
+        given = state if at == 0 else state.tanh()
+        state = head[f"estimator.ff.{at}.weight"] @ given + head[f"estimator.ff.{at}.bias"]
+    return float(state)
+
+
 # Rewards and classifiers
 
 
-def logit(model: Path, inputs: Callable[[Any, dict[str, Any]], Any]) -> list[float]:
-    """The first logit of each row alone, by plain transformers."""
+def logits(model: Path, inputs: Callable[[Any, dict[str, Any]], Any]) -> list[torch.Tensor]:
+    """The logits of each row alone, by plain transformers."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     network = AutoModelForSequenceClassification.from_pretrained(model).eval()
     tokenizer = AutoTokenizer.from_pretrained(model)
     with torch.no_grad():
-        return [float(network(**inputs(tokenizer, row)).logits[0, 0]) for row in ROWS]
+        return [network(**inputs(tokenizer, row)).logits[0].double() for row in ROWS]
 
 
 def prompt(row: dict[str, Any]) -> str:
@@ -110,26 +143,52 @@ def text(tokenizer: Any, row: dict[str, Any]) -> Any:
     return tokenizer(f"{prompt(row)}\n{row['output']}", return_tensors="pt")
 
 
-def beside_plain(recipe: str, family: str, inputs: Callable[[Any, dict[str, Any]], Any]) -> Compared:
+def first(row: torch.Tensor) -> float:
+    return float(row[0])
+
+
+def beside_plain(
+    recipe: str,
+    family: str,
+    inputs: Callable[[Any, dict[str, Any]], Any],
+    *,
+    labels: int = 1,
+    read: Callable[[torch.Tensor], float] = first,
+) -> Compared:
+    """A recipe that ends in `using m`, and what plain transformers makes of its rows."""
     from headed_models import saved_classifier  # type: ignore[import-not-found]
 
     with tempfile.TemporaryDirectory() as folder:
-        model = saved_classifier(Path(folder), family)
-        return Compared(
-            scored(f"score {recipe} using m as found", model, ROWS)["found"].to_list(), logit(model, inputs)
-        )
+        model = saved_classifier(Path(folder), family, labels)
+        ours = scored(f"score {recipe} as found", model, ROWS)["found"].to_list()
+        return Compared(ours, [read(row) for row in logits(model, inputs)])
 
 
 @claim("reward", source="plain transformers, one row at a time", tolerance=1e-5)
 def a_deberta_reads_pairs() -> Compared:
-    return beside_plain("reward", "deberta", pair)
+    return beside_plain("reward using m", "deberta", pair)
 
 
 @claim("reward", source="plain transformers, one row at a time", tolerance=1e-5)
 def a_llama_reads_the_chat_template() -> Compared:
-    return beside_plain("reward", "llama", conversation)
+    return beside_plain("reward using m", "llama", conversation)
 
 
 @claim("classifier", source="plain transformers, one row at a time", tolerance=1e-5)
 def a_regression_head_on_bert() -> Compared:
-    return beside_plain("classifier", "bert", text)
+    return beside_plain("classifier using m", "bert", text)
+
+
+@claim("classifier", source="plain transformers, one row at a time", tolerance=1e-5)
+def the_probability_of_a_label() -> Compared:
+    """By softmax in double precision, over the labels of a causal model's head."""
+    recipe = "classifier(label = 2, value = probability) using m"
+    return beside_plain(recipe, "gpt2", text, labels=3, read=lambda row: float(row.softmax(0)[2]))
+
+
+@claim("classifier", source="plain transformers, one row at a time", tolerance=1e-5)
+def the_expected_label() -> Compared:
+    """As Meta-rater's models of six classes are read."""
+    ranks = torch.arange(6, dtype=torch.float64)
+    recipe = "classifier(value = expected) using m"
+    return beside_plain(recipe, "bert", text, labels=6, read=lambda row: float(row.softmax(0) @ ranks))
