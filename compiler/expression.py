@@ -234,7 +234,8 @@ def _contains(where: tree.Expr, what: tree.Expr) -> pl.Expr:
             whole = whole.arr.to_list()
         if isinstance(whole.dtype, pl.List):
             return whole.list.contains(part.cast(whole.dtype.inner) if part.dtype.is_numeric() else part)
-        return whole.cast(pl.String).str.contains(part.cast(pl.String), literal=True)
+        text, sought = pl.lit(whole.cast(pl.String)), pl.lit(part.cast(pl.String))
+        return pl.select(text.str.contains(sought, literal=True)).to_series()
 
     return pl.map_batches([to_polars(where), to_polars(what)], find, return_dtype=pl.Boolean)
 

@@ -216,18 +216,22 @@ class Resolver:
 
     def repeat(self, repeat: tree.Repeat, scope: Scope, source: Source) -> None:
         """The body, so many times; a `let` in it may rebind a name of the enclosing block."""
-        times = convert(repeat.times, Count, self.place(scope, Flow(None, Schema()), "`repeat`")).rows
-        if times > 1000:
-            raise problem(
-                "E302", f"`repeat` cannot unroll {times} times", repeat.span, "too many", help="at most 1000"
-            )
-        for _ in range(times):
+        for _ in range(self.times(repeat, scope)):
             for statement in repeat.body:
                 self.count(statement)
                 if isinstance(statement, tree.Let) and statement.name.text in scope.values:
                     rebound = scope.values[statement.name.text]
                     scope.values[statement.name.text] = replace(rebound, type="repeat")
                 self.statement(statement, scope, source)
+
+    def times(self, repeat: tree.Repeat | tree.RepeatStep, scope: Scope) -> int:
+        """How often a body is to be unrolled."""
+        times = convert(repeat.times, Count, self.place(scope, Flow(None, Schema()), "`repeat`")).rows
+        if times > 1000:
+            raise problem(
+                "E302", f"`repeat` cannot unroll {times} times", repeat.span, "too many", help="at most 1000"
+            )
+        return times
 
     # Parameters
 

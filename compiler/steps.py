@@ -61,7 +61,7 @@ class Steps:
             "compare": self.noun_missing,
         }
 
-    def step(self, step: tree.Step | tree.CallStep | tree.AlgebraStep, scope: Scope, flow: Flow) -> Flow:
+    def step(self, step: tree.AnyStep, scope: Scope, flow: Flow) -> Flow:
         """The flow after the step."""
         match step:
             case tree.CallStep():
@@ -74,6 +74,10 @@ class Steps:
                         help="give it as an argument in the parentheses",
                     )
                 return self.resolver.call(step.call, scope, self.resolver.input(flow))
+            case tree.RepeatStep():
+                for _ in range(self.resolver.times(step, scope)):
+                    flow = self.resolver.chain(step.body, scope, flow)
+                return flow
             case tree.AlgebraStep():
                 return self.resolver.rows(step.value, scope, self.resolver.input(flow))
             case tree.Step():

@@ -268,6 +268,10 @@ class Build(Transformer):
     def algebra_step(self, meta: Any, parts: list[Any]) -> tree.AlgebraStep:
         return tree.AlgebraStep(parts[0], span=self.at(meta))
 
+    def repeat_step(self, meta: Any, parts: list[Any]) -> tree.RepeatStep:
+        times, body = (part for part in parts if not isinstance(part, Token))
+        return tree.RepeatStep(times, body, span=self.at(meta))
+
     def chain(self, meta: Any, parts: list[Any]) -> tree.Chain:
         return tree.Chain(tuple(p for p in parts if not isinstance(p, Token)), span=self.at(meta))
 

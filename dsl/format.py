@@ -38,6 +38,8 @@ def format_step(step: tree.AnyStep) -> str:
         case tree.AlgebraStep():
             text = expression_text(step.value)
             return text if text.startswith("(") else f"({text})"
+        case tree.RepeatStep():
+            return f"repeat {expression_text(step.times)} {{ {chain_text(step.body)} }}"
         case tree.CallStep():
             return " ".join((expression_text(step.call), *map(clause_text, step.clauses)))
         case tree.Step():

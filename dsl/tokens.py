@@ -190,9 +190,10 @@ def _starts(token: Token, opened: Sequence[str]) -> bool:
 
 
 def _continues(token: Token, tokens: Sequence[Token], at: int) -> bool:
-    """`let d = from …` and `| from …` go on, and so does `let from`; other keywords begin a statement."""
+    """`let d = from …`, `| from …` and `| repeat …` go on, and so does `let from`; others begin a statement."""
     before = tokens[at - 1].type if at else None
-    return before in NAMES_FOLLOW or (token.type == "FROM" and before in ("EQUAL", "VBAR"))
+    piped = before == "VBAR" and token.type in ("FROM", "REPEAT")
+    return before in NAMES_FOLLOW or piped or (token.type == "FROM" and before == "EQUAL")
 
 
 def unbalanced(tokens: Sequence[Token]) -> tuple[Token, Token | None] | None:

@@ -183,7 +183,16 @@ class AlgebraStep:
     span: Span = _span()
 
 
-AnyStep: TypeAlias = Step | CallStep | AlgebraStep
+@dataclass(frozen=True, slots=True)
+class RepeatStep:
+    """A chain whose steps follow so many times one after another."""
+
+    times: Expr
+    body: Chain
+    span: Span = _span()
+
+
+AnyStep: TypeAlias = Step | CallStep | AlgebraStep | RepeatStep
 
 
 @dataclass(frozen=True, slots=True)

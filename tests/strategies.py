@@ -138,6 +138,16 @@ def chains(
         lambda call, found: tree.CallStep(call, found, span=NOWHERE), calls(values), clauses(values)
     )
     later = steps(values, tuple(verb for verb in VERBS if verb != "from")) | call_steps | reads(values)
+    repeated = st.deferred(
+        lambda: st.builds(
+            lambda times, body: tree.RepeatStep(times, body, span=NOWHERE),
+            quantities | plain_names,
+            st.lists(steps(values, tuple(VERBS)[2:], least=1) | call_steps, min_size=1, max_size=2).map(
+                lambda found: tree.Chain(tuple(found), span=NOWHERE)
+            ),
+        )
+    )
+    later = later | repeated
     first = reads(values) | (steps(values, begins, least=least) if begins else st.nothing())
     return st.builds(
         lambda first, rest: tree.Chain((first, *rest), span=NOWHERE), first, st.lists(later, max_size=3)
