@@ -207,7 +207,7 @@ def cover_greedily(vectors: np.ndarray, keep: int) -> list[int]:
 
 def bins(vectors: np.ndarray, keep: int) -> list[int]:
     sizes = [len(vectors) // keep] * keep
-    return np.concatenate(graph_cut_bins(vectors.astype(np.float64), sizes)).tolist()
+    return np.concatenate(graph_cut_bins(vectors, sizes)).tolist()
 
 
 def bins_by_sums(vectors: np.ndarray, keep: int) -> list[int]:

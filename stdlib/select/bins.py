@@ -32,8 +32,8 @@ class Bins(PlacingBy, Cover):
     result bin by bin, in the order drawn. Rows without a vector are in no bin.
 
     `faithful`: as the authors' script, with ⌊n / k⌋ rows in each bin, none in a bin where n is no multiple, ⌊keep / k⌋
-    drawn from each, and vectors of any length; by default bins share all rows out, exactly `keep` rows are
-    drawn, and vectors count at length 1.
+    drawn from each, vectors of any length, and sums in float32 for up to 8,000 rows; by default bins share all rows
+    out, exactly `keep` rows are drawn, vectors count at length 1, and sums are in float64.
     """
 
     noun = "bins"
@@ -56,7 +56,7 @@ class Bins(PlacingBy, Cover):
 
         rows, placed = known.rows.height, (self.placed if self.faithful else self.directed)(known)
         sizes, places = self._shares(len(placed), rows)
-        bins = graph_cut_bins(placed.vectors.astype(np.float64), sizes)
+        bins = graph_cut_bins(placed.vectors, sizes, single=self.faithful)
         draw = np.random.RandomState(self.seed)
         drawn = [draw.choice(one, count, replace=False) for one, count in zip(bins, places, strict=True)]
         number = np.full(rows, NO_BIN, dtype=np.int32)

@@ -52,10 +52,16 @@ class Pairs:
             yield columns, self.alike(self._narrow[which], self._narrow[columns])
 
     def row(self, which: int) -> np.ndarray:
-        """How alike a point is to all."""
+        """How alike a point is to all; not to be written to."""
         import numpy as np
 
+        if self.held:
+            return self._table[which]
         return np.concatenate([part[0] for _, part in self.rows(np.array([which]))])
+
+    def among(self, which: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """How alike some points are to others, where the table is held: `[which, others]`."""
+        return self._table[which[:, None], others]
 
     def _exact(self, which: np.ndarray, columns: slice) -> np.ndarray:
         if self.held:

@@ -36,16 +36,54 @@ def one_by_one(points: np.ndarray, sizes: list[int]) -> list[list[int]]:
 
 
 @settings(deadline=None, max_examples=60)
-@over(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 5))
-def test_bins_are_those_of_taking_one_row_after_the_other(seed: int, rows: int, k: int):
+@over(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 5), st.booleans())
+def test_bins_are_those_of_taking_one_row_after_the_other(seed: int, rows: int, k: int, held: bool):
     # Small whole numbers: sums are exact, and many gains are equal.
     points = np.random.default_rng(seed).integers(-2, 3, (rows, 3)).astype(np.float64)
     sizes = [rows // k] * k
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graphcut, "AHEAD", 3)
-        patch.setattr(graphcut, "KEPT", 5 * rows)
+        small = {"HELD": rows if held else 0, "LEAST": 2, "MOST": 0.6, "TRIED": 3, "AHEAD": 8, "STRIDE": 4}
+        for name, number in (small | {"BLOCK": 7, "KEPT": 5 * rows}).items():
+            patch.setattr(graphcut, name, number)
         found = graphcut.graph_cut_bins(points, sizes)
     assert [one.tolist() for one in found] == one_by_one(points, sizes)
+
+
+def test_bins_of_many_rows_are_those_of_a_table():
+    draw = np.random.default_rng(0)
+    points = draw.normal(size=(40, 16))[draw.integers(40, size=900)] + 0.3 * draw.normal(size=(900, 16))
+    points = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    points[500:600] = points[:100]
+    sizes, found = [180] * 5, []
+    for held in (900, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(graphcut, "HELD", held)
+            patch.setattr(graphcut, "LEAST", 16)
+            found.append([one.tolist() for one in graphcut.graph_cut_bins(points, sizes)])
+    assert found[0] == found[1]
+
+
+def summed_anew(points: np.ndarray, k: int) -> list[list[int]]:
+    """The bins of the authors' script: a float32 table, and all its sums anew for every row taken."""
+    left, found = np.arange(len(points)), []
+    for _ in range(k):
+        alike = (points[left].astype(np.float64) @ points[left].T.astype(np.float64)).astype(np.float32)
+        every, taken = alike.sum(axis=0), np.zeros(len(left), dtype=bool)
+        for _ in range(len(points) // k):
+            gains = every - 2 * alike[taken].sum(axis=0)
+            gains[taken] = -np.inf
+            taken[gains.argmax()] = True
+        found.append(left[taken].tolist())
+        left = left[~taken]
+    return found
+
+
+@pytest.mark.parametrize(("rows", "width", "k"), [(108, 8, 108), (310, 2, 155), (200, 16, 10), (61, 4, 30)])
+def test_values_that_are_equal_in_float32_are_so_in_the_faithful_form(rows: int, width: int, k: int):
+    points = np.random.default_rng(rows).normal(size=(rows, width)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    found = graphcut.graph_cut_bins(points, [rows // k] * k, single=True)
+    assert [one.tolist() for one in found] == summed_anew(points, k)
 
 
 def test_the_first_bin_holds_the_middle_and_the_last_the_outlier():
