@@ -18,7 +18,7 @@ REWRITTEN = "the chat template writes a response otherwise than it was said"
 OPENING = re.compile(r"\s*(?:<think>\s*</think>\s*)?")
 """What chat templates put before a response of their own accord: a blank, or no thoughts."""
 DAY = "26 Jul 2024"
-"""The date in Llama 3's chat templates, so that a run says the same on every day; their own where they know none."""
+"""The date that Llama 3's chat templates are given, so that a run says the same on every day."""
 
 Parts = list[tuple[str, bool]]
 """Texts of a conversation and whether each is a response."""
