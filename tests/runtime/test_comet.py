@@ -95,6 +95,20 @@ def test_a_checkpoint_in_a_folder_is_the_same_ranker(comet: Path, ranker: Path, 
     assert scored(str(comet)) == pytest.approx(scored(str(ranker)), abs=1e-6)
 
 
+def test_an_encoder_that_cannot_be_had_is_named(
+    tmp_path: Path, ranker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    folder = as_checkpoint(ranker, tmp_path / "comet", "xlm-roberta-large")
+    with pytest.raises(ModelError) as raised:
+        models.describe(str(folder))
+    assert raised.value.code == "E432"
+    assert raised.value.headline.startswith("`FacebookAI/xlm-roberta-large` is not on this machine")
+
+
 @pytest.mark.parametrize(
     "file",
     ["comet/hparams.yaml", "comet/checkpoints/model.ckpt", "encoder/config.json", "encoder/tokenizer.json"],
