@@ -62,11 +62,12 @@ class View:
     """Of a view without the prompt: the response is cut to `limit - len(prompt tokens) + beside` tokens in
     all, so that it loses the same tokens as beside its prompt. `None` with parts `("response",)` and
     `seam="apart"` cuts the response to exactly what the prompt+response view keeps."""
-    turns: Literal["last", "whole", "first", "each", "sentences"] = "last"
-    """Of a conversation: the last response after everything before it, or every response in its place. `first`:
-    the first exchange alone. `each`: every exchange by itself, and the lists that a want gives of them one after
-    another; one that nobody answers is shown with an empty response. `sentences`: the same of the sentences of
-    the last response, each as a response after everything before it."""
+    turns: Literal["last", "whole", "first", "each", "pairs", "sentences"] = "last"
+    """Of a conversation: the last response after everything before it, or every response in its place. `each`:
+    every exchange by itself, and the lists that a want gives of them one after another; one that nobody answers
+    is shown with an empty response. `pairs`: the same of every two turns, whoever says them; `first`: of the
+    first two alone. `sentences`: the same of the sentences of the last response, each as a response after
+    everything before it."""
     tail: bool = False
     """Of a row that is too long, its own text is cut, and what follows it in the template stays."""
     text: tuple[str, ...] | None = None

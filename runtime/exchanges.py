@@ -1,8 +1,8 @@
-"""Conversations taken apart: their first exchange, or each exchange or sentence as a row of its own."""
+"""Conversations taken apart: each exchange, pair of turns or sentence as a row of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,18 +23,32 @@ class Exchanges:
     """The row that each comes from: `UInt32`."""
 
 
+Taken = tuple[Any, ...]
+"""The values of a row in the columns shown."""
+
+
 def first(frame: pl.DataFrame) -> pl.DataFrame:
-    """Every row's first exchange, as if there were no other."""
-    found = each(frame)
+    """Every row's first two turns, as if there were no others."""
+    found = pairs(frame)
     return found.frame.filter(found.row.is_first_distinct())
 
 
 def each(frame: pl.DataFrame) -> Exchanges:
     """Every exchange as a row without turns before it; one that nobody answers has an empty response."""
+    return apart(frame, turns_of)
+
+
+def pairs(frame: pl.DataFrame) -> Exchanges:
+    """Every two turns as a row without turns before it, whoever says them; a last one has an empty response."""
+    return apart(frame, pairs_of)
+
+
+def apart(frame: pl.DataFrame, parts: Callable[[Taken], Iterator[Taken]]) -> Exchanges:
+    """The parts of every row as rows."""
     if frame["@history"].null_count() == frame.height:
         alone = frame.with_columns(pl.lit(None, pl.String).alias("@system"))
         return Exchanges(answered(alone), pl.arange(frame.height, dtype=pl.UInt32, eager=True))
-    taken = [(at, turn) for at, row in enumerate(frame.select(SHOWN).rows()) for turn in turns_of(row)]
+    taken = [(at, turn) for at, row in enumerate(frame.select(SHOWN).rows()) for turn in parts(row)]
     row = pl.Series("row", [at for at, _ in taken], dtype=pl.UInt32)
     schema = {name: frame.schema[name] for name in SHOWN}
     turns = pl.DataFrame([turn for _, turn in taken], schema=schema, orient="row")
@@ -50,12 +64,30 @@ def sentences(frame: pl.DataFrame) -> Exchanges:
     return Exchanges(frame[row].with_columns(each), row)
 
 
-def turns_of(row: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def turns_of(row: Taken) -> Iterator[Taken]:
     """The exchanges of one row, as rows of the same columns."""
     *last, _, history = row
     for user, assistant in exchanges(history):
-        yield user, None, user, assistant, None, None
+        yield exchange(user, assistant)
     yield *last, None, None
+
+
+def pairs_of(row: Taken) -> Iterator[Taken]:
+    """The turns of one row two by two, as rows of the same columns."""
+    *last, _, history = row
+    prompt, response = last[2:]
+    said = [turn["content"] or "" for turn in history or ()]
+    before = said if len(said) % 2 == 0 or prompt is None else [*said, prompt]
+    for first, second in zip(before[::2], before[1::2], strict=False):
+        yield exchange(first, second)
+    if before is said:
+        yield *last, None, None
+    elif response is not None:
+        yield exchange(response, "")
+
+
+def exchange(prompt: str, response: str) -> Taken:
+    return prompt, None, prompt, response, None, None
 
 
 def answered(frame: pl.DataFrame) -> pl.DataFrame:

@@ -132,14 +132,14 @@ class SweepWorker:
 
     def answers(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         """What the model says of the rows in a view."""
-        by_parts = view.turns in ("each", "sentences")
+        by_parts = view.turns in ("each", "pairs", "sentences")
         return self.part_by_part(frame, view, wants) if by_parts else self.read(frame, view, wants)
 
     def part_by_part(self, frame: pl.DataFrame, view: View, wants: Mapping[Ask, Want]) -> Answered:
         """What it says of every exchange or sentence by itself, those of a row together."""
-        from .exchanges import each, first_problems, gathered, sentences
+        from .exchanges import each, first_problems, gathered, pairs, sentences
 
-        turns = each(frame) if view.turns == "each" else sentences(frame)
+        turns = {"each": each, "pairs": pairs, "sentences": sentences}[view.turns](frame)
         found = self.read(turns.frame, replace(view, turns="last"), wants)
         columns = {
             ask: gathered(column, turns.row, found.of[ask], frame.height)

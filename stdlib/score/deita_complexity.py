@@ -19,9 +19,9 @@ MOST = 6
 
 
 def scorer_view(template: Template, limit: int | None, faithful: bool) -> View:
-    """Every exchange of a row by itself, in the prompt of a scorer."""
+    """Every exchange of a row by itself, in the prompt of a scorer; the authors' code takes turns two by two."""
     if faithful:
-        return View(template, ("prompt",), limit, start="tokenizer", turns="each")
+        return View(template, ("prompt",), limit, start="tokenizer", turns="pairs")
     return View(template, ("prompt",), limit, turns="each", tail=True)
 
 
@@ -31,8 +31,9 @@ class DeitaComplexity(Score):
     Of each turn Σ k p(k), p being the probability of the digit k among 1 to 6 after the scorer's prompt (Liu et
     al., 2024, arXiv 2312.15685, section 2.2). The model must be trained for it, as the default one is.
 
-    `faithful`: as the authors' code, which puts no start token where the tokenizer puts none, and whose question
-    is lost when a row is too long. By default the row's own text is cut, and the question stays.
+    `faithful`: as the authors' code, which puts no start token where the tokenizer puts none, whose question is
+    lost when a row is too long, and for which every other turn is an instruction, whoever says it. By default the
+    row's own text is cut, and the question stays.
     """
 
     noun = "deita_complexity"

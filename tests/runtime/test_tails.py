@@ -60,7 +60,7 @@ def test_a_template_that_fills_the_window_alone_is_refused():
     assert raised.value.code == "E445"
 
 
-def test_the_first_exchange_stands_alone():
+def test_the_first_two_turns_stand_alone():
     assert shown(replace(VIEW, turns="first"), TALK, HILL) == ["<s>Q hello R hi rate: ", WHOLE]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,20 @@ def test_deita_reads_every_exchange_by_itself():
     assert scores("deita_complexity using nano", [TALK]) == pytest.approx([hard.sum()], rel=1e-5)
     assert scores("deita_quality using nano", [TALK]) == pytest.approx([good.sum()], rel=1e-5)
     assert scores("deita using [nano, nano]", [TALK]) == pytest.approx([hard @ good], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "speakers", ["gpt human gpt", "human human gpt", "gpt human gpt human", "human gpt human"]
+)
+def test_the_authors_take_turns_two_by_two_whoever_says_them(speakers: str):
+    said = [f"text {place}" for place, _ in enumerate(speakers.split())]
+    turns = [{"from": who, "value": text} for who, text in zip(speakers.split(), said, strict=True)]
+    both = list(zip_longest(said[::2], said[1::2], fillvalue=""))
+    row, faithful = [{"conversations": turns}], "using nano with faithful = true"
+    good = sum(float(after(filled(QUALITY.without_input, *pair)) @ np.arange(1, 7)) for pair in both)
+    assert scores(f"deita_quality {faithful}", row) == pytest.approx([good], rel=1e-5)
+    first = [{"instruction": said[0], "output": said[1]}]
+    assert scores(f"selectit {faithful}", row) == pytest.approx(scores(f"selectit {faithful}", first))
 
 
 def test_a_long_row_is_still_asked_for_its_rating():
