@@ -192,11 +192,11 @@ def test_the_authors_take_turns_two_by_two_whoever_says_them(speakers: str):
     said = [f"text {place}" for place, _ in enumerate(speakers.split())]
     turns = [{"from": who, "value": text} for who, text in zip(speakers.split(), said, strict=True)]
     both = list(zip_longest(said[::2], said[1::2], fillvalue=""))
-    row, faithful = [{"conversations": turns}], "using nano with faithful = true"
+    rows, faithful = [{"conversations": turns}, TALK], "using nano with faithful = true"
     good = sum(float(after(filled(QUALITY.without_input, *pair)) @ np.arange(1, 7)) for pair in both)
-    assert scores(f"deita_quality {faithful}", row) == pytest.approx([good], rel=1e-5)
+    assert scores(f"deita_quality {faithful}", rows)[0] == pytest.approx(good, rel=1e-5)
     first = [{"instruction": said[0], "output": said[1]}]
-    assert scores(f"selectit {faithful}", row) == pytest.approx(scores(f"selectit {faithful}", first))
+    assert scores(f"selectit {faithful}", rows)[:1] == pytest.approx(scores(f"selectit {faithful}", first))
 
 
 def test_a_long_row_is_still_asked_for_its_rating():
