@@ -517,7 +517,7 @@ class Resolver:
                 help=suggestion(call.name.text, self.catalogue.nouns("model"), "a noun"),
             )
         flow = self.input(flow) if issubclass(kind, Train) else Flow(None, Schema())
-        op = self.steps.build(kind, call.arguments, (), scope, flow, call.span)
+        op = self.steps.fields.build(kind, call.arguments, (), scope, flow, call.span)
         data = next((r for r in op.references() if isinstance(r, Data)), None)
         if data is not None:
             flow = replace(flow, key=data.key)
