@@ -105,6 +105,14 @@ class Layout:
     variable: Variable | None = None
     windows: Windows = field(default_factory=Windows)
 
+    def unknown_windows(self) -> set[int]:
+        """The windows that the masks ask for and the attention is not told of, or the other way round.
+
+        Masks that look both ways may count the last token that is seen, and attention never does.
+        """
+        asked, told = self.windows.asked, self.windows.told
+        return asked ^ told if self.causal else {size for size in asked if not {size, size + 1} & told}
+
 
 _layout: ContextVar[Layout | None] = ContextVar("layout", default=None)
 
@@ -117,7 +125,7 @@ def laid_out(layout: Layout) -> Iterator[None]:
         yield
     finally:
         _layout.reset(token)
-    if unknown := layout.windows.asked - layout.windows.told:
+    if unknown := layout.unknown_windows():
         raise UnknownAttention(f"a window of {unknown} that only the mask knows")
 
 
@@ -177,7 +185,8 @@ def _side(
     scaling: float | None, window: int | None,
 ) -> None:  # fmt: skip
     q, k, v = (_split(states[:, group.slots], group.count) for states in (query, key, value))
-    mask = _band(0, group.length, window, q.device) if window and group.length > window and causal else None
+    narrow = window is not None and group.length > window
+    mask = _band(0, group.length, window, q.device, causal) if narrow else None
     seen = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=causal and mask is None, scale=scaling,
         enable_gqa=q.shape[1] != k.shape[1],
@@ -267,12 +276,13 @@ def _split(states: Tensor, count: int) -> Tensor:
     return states.unflatten(1, (count, -1)).transpose(0, 1)
 
 
-def _band(before: int, length: int, window: int | None, device: torch.device) -> Tensor:
-    """`[length, before + length]`, whether a token sees another: not the later ones, and not beyond a window."""
+def _band(before: int, length: int, window: int | None, device: torch.device, causal: bool = True) -> Tensor:
+    """`[length, before + length]`, whether a token sees another: not beyond a window, and causally no later one."""
     distance = torch.arange(before, before + length, device=device)[:, None] - torch.arange(
         before + length, device=device
     )
-    return distance >= 0 if window is None else (distance >= 0) & (distance < window)
+    near = distance.abs() < (window or before + length)
+    return near & (distance >= 0) if causal else near
 
 
 def _variable(
@@ -288,7 +298,7 @@ def _variable(
     left = -1 if window is None else window - 1
     seen = varlen_attn(
         q.contiguous(), k.contiguous(), v.contiguous(), plan.starts, plan.key_starts, plan.longest,
-        plan.longest_keys, scale=scaling, window_size=(left, 0) if layout.causal else (-1, -1),
+        plan.longest_keys, scale=scaling, window_size=(left, 0) if layout.causal else (left, left),
         enable_gqa=q.shape[1] != k.shape[1],
     )  # fmt: skip
     assert isinstance(seen, Tensor)

@@ -26,7 +26,7 @@ from .answers import Reading, fed_lengths, question
 from .engine import Asked, Engine
 from .gemm import speed_up
 from .head import Head
-from .packed import Way, near, right_way, trial_rows, ways
+from .packed import Way, bend_of, laid, near, right_way, same, trial_rows, ways
 from .packing import Pack
 from .padding import padded
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ..models import LoadedModel
     from ..tokens import Sequences
 
+ONE_LAYER = 0.005
+"""What rounding does to logits that come from the same states by the same layer, in numbers of 16 bits."""
 Slots = tuple[Tensor, ...]
 """Of each row, where its tokens lie among all states."""
 
@@ -50,6 +52,7 @@ class Body(Engine):
     device: str
     products: str
     way: Way | None = None
+    alone: bool = False
 
     @classmethod
     def of(cls, model: LoadedModel) -> Self:
@@ -59,15 +62,31 @@ class Body(Engine):
         body = cls(network, Head(network), model.device, products)
         trial = trial_rows(int(network.config.get_text_config().vocab_size))
         own = [body.own_states(row) for row in trial]
+        body.check_causal(trial[0], own[0])
         body.way = right_way(network, ways(network, model.device, causal=True), body.each, trial, own)
+        body.alone = body.way is None and not same(body.filled(laid(trial)), own)
         return body
 
+    def check_causal(self, ids: np.ndarray, own: Tensor) -> None:
+        """Raises ModelError E443 where the states of a row depend on what follows."""
+        half = len(ids) // 2
+        if not near(self.own_states(ids[:half]), own[:half]):
+            raise ModelError(
+                "E443", "this model looks at the tokens that follow, so its logits predict none of them",
+                help="use a causal language model, such as Llama, Qwen, Mistral, Gemma, Phi and GPT-2",
+            )  # fmt: skip
+
     def own_states(self, ids: np.ndarray) -> Tensor:
-        """The states of one row by the model's own means. Raises ModelError E443 where the logits are others."""
+        """The states of one row by the model's own means. Raises ModelError E443 where the head's logits are others."""
         row = torch.from_numpy(ids)[None].to(self.device)
         states = inner(self.network)(input_ids=row, use_cache=False).last_hidden_state[0]
         logits = self.network(input_ids=row, use_cache=False).logits[0]
-        if not near(self.head.logits(states), logits.to(states.dtype)):
+        if not logits.isfinite().all():
+            raise ModelError(
+                "E443", f"this model's logits are not finite in {str(states.dtype).removeprefix('torch.')}",
+                help="run it in numbers of a wider range: `--dtype bfloat16` or `--dtype float32`",
+            )  # fmt: skip
+        if not near(self.head.logits(states), logits.to(states.dtype), ONE_LAYER):
             raise ModelError(
                 "E443", "this model treats its logits in a way that is not known here",
                 help="use a model of another family; Llama, Qwen, Mistral, Gemma, Phi and GPT-2 are known",
@@ -79,6 +98,11 @@ class Body(Engine):
         states = way.run(inner(self.network), pack).last_hidden_state[0]
         return [states[torch.from_numpy(part).to(self.device)] for part in pack.slots]
 
+    def filled(self, pack: Pack) -> list[Tensor]:
+        """The same of rows filled up on the right."""
+        output, slots = self._padded(pack, frozenset({-1}))
+        return [states_of(output, -1)[part] for part in slots]
+
     def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
         """Raises ModelError E440 and E442."""
         asked = question(wants, model, self.last_layer())
@@ -88,7 +112,8 @@ class Body(Engine):
             states, slots = self.run(pack, layers)
             return Reading(sequences, pack, asked, self.head, states, slots).answers()
 
-        return Asked(fed_lengths(sequences, wants), answer, share=self.packed)
+        fed, bend = fed_lengths(sequences, wants), bend_of(self.network.config)
+        return Asked(fed, answer, share=self.packed, alone=self.alone, bend=bend)
 
     def run(self, pack: Pack, layers: frozenset[int]) -> tuple[dict[int, Tensor], Slots]:
         """Hidden states `[slots, size]` by layer, -1 the last; and each row's slots in them."""

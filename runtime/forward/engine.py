@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -30,6 +31,10 @@ class Asked:
     """The answers to a pack, one for each of its rows."""
     share: bool = False
     """Whether beginnings that rows have in common are laid once."""
+    alone: bool = False
+    """Whether every row goes through the model by itself."""
+    bend: float = inf
+    """Rows longer than this are read whole and apart from others: the model turns their positions otherwise."""
 
 
 class Engine(ABC):
@@ -43,13 +48,16 @@ class Engine(ABC):
     """Which matrix products were chosen."""
     way: Way | None = None
     """How packed rows go through it; without one rows are padded."""
+    alone: bool = False
+    """Rows that are filled up beside others have other results, so each is run by itself."""
 
     @property
     def packed(self) -> bool:
         return self.way is not None
 
     def __str__(self) -> str:
-        return f"{'packed' if self.packed else 'padded'} rows, {self.products} products"
+        rows = "single" if self.alone else "packed" if self.packed else "padded"
+        return f"{rows} rows, {self.products} products"
 
     @classmethod
     def prepared(cls, model: LoadedModel) -> Self:

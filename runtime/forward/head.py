@@ -16,6 +16,9 @@ CACHED_NUMBERS = 1 << 17
 """Log-probabilities held at once on the CPU: 512 KB."""
 CACHED_ROWS = 8
 
+SOFTCAPS = ("final_logit_softcapping", "logits_soft_cap")
+"""What configurations call the number that logits stay below."""
+
 Measure = Literal["logprobs", "padded", "entropies", "likeliest"]
 """`padded`: log-probabilities where the softmax has a padding token besides; `likeliest`: of the two likeliest
 tokens."""
@@ -32,7 +35,7 @@ class Head:
         self.vocabulary = len(layer.weight)
         self.divisor = getattr(config, "logits_scaling", None)
         self.factor = getattr(config, "logit_scale", None)
-        self.cap = getattr(config, "final_logit_softcapping", None)
+        self.cap = next((cap for name in SOFTCAPS if (cap := getattr(config, name, None))), None)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """`[rows, vocabulary]` in float32."""

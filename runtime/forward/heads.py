@@ -18,7 +18,7 @@ from .body import inner
 from .engine import Asked, Engine
 from .gemm import speed_up
 from .laid_out import lay_out
-from .packed import Way, laid, right_way, trial_rows, ways
+from .packed import Way, bend_of, laid, right_way, same, trial_rows, ways
 from .packing import Pack
 from .padding import padded
 
@@ -43,18 +43,19 @@ class Classifier(Engine):
     products: str
     way: Way | None = None
     """With one the causal body is run on packed rows, without one the whole model on padded ones."""
+    alone: bool = False
 
     @classmethod
     def of(cls, model: LoadedModel) -> Self:
         network: Any = model.model
-        if not isinstance(getattr(network, "score", None), torch.nn.Linear):
-            return cls(network, model.device, lay_out(network))
-        classifier = cls(network, model.device, speed_up(network))
+        may_pack = isinstance(getattr(network, "score", None), torch.nn.Linear)
+        classifier = cls(network, model.device, speed_up(network) if may_pack else lay_out(network))
         trial = trial_rows(int(network.config.get_text_config().vocab_size))
         own = [classifier.filled(laid([row]))[0] for row in trial]
-        classifier.way = right_way(
-            network, ways(network, model.device, causal=True), classifier.along, trial, own
-        )
+        if may_pack:
+            both = ways(network, model.device, causal=True)
+            classifier.way = right_way(network, both, classifier.along, trial, own)
+        classifier.alone = classifier.way is None and not same(list(classifier.filled(laid(trial))), own)
         return classifier
 
     def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
@@ -69,7 +70,8 @@ class Classifier(Engine):
             found = rows.logits(pack).float().cpu().numpy()
             return {want: vectors(found[:, order]) for want, order in orders.items()}
 
-        return Asked(sequences.lengths, answer, share=self.packed and sequences.chunk is None)
+        share, bend = self.packed and sequences.chunk is None, bend_of(self.network.config)
+        return Asked(sequences.lengths, answer, share=share, alone=self.alone, bend=bend)
 
     @property
     def pad(self) -> int | None:
@@ -128,6 +130,7 @@ class Labelled:
 
     def piecewise(self, pieces: Sequence[np.ndarray], most: int) -> Tensor:
         """`[pieces, labels]`, at most so many pieces at once: a row may be a book."""
+        most = 1 if self.classifier.alone else most
         parts = (laid(pieces[at : at + most]) for at in range(0, len(pieces), most))
         return torch.cat([self.classifier.logits(part).float() for part in parts])
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...compiler.wants import Rank, Want
 from .engine import Asked, Engine
 from .laid_out import lay_out
-from .packed import Way, laid, right_way, trial_rows, ways
+from .packed import Way, laid, right_way, same, trial_rows, ways
 from .packing import Pack
 from .padding import padded
 from .ranker import Ranker
@@ -34,6 +34,7 @@ class Ranking(Engine):
     device: str
     products: str
     way: Way | None = None
+    alone: bool = False
 
     @classmethod
     def of(cls, model: LoadedModel) -> Self:
@@ -44,6 +45,7 @@ class Ranking(Engine):
         ranking.way = right_way(
             ranker.body, ways(ranker.body, model.device, causal=False), ranking.along, trial, own
         )
+        ranking.alone = ranking.way is None and not same(list(ranking.filled(laid(trial))), own)
         return ranking
 
     def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
@@ -52,7 +54,7 @@ class Ranking(Engine):
             found = self.ranker.scores(means).float().cpu().numpy()
             return dict.fromkeys(wants, pl.Series("answer", found, dtype=pl.Float32))
 
-        return Asked(sequences.lengths, answer)
+        return Asked(sequences.lengths, answer, alone=self.alone)
 
     def along(self, way: Way, pack: Pack) -> Tensor:
         """`[rows, size]`, the mean of the mixed layers over each row's tokens."""

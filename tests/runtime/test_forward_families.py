@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,6 +79,16 @@ def network(family: str) -> Any:
         ),
         "granite": lambda: t.GraniteConfig(**shape(logits_scaling=3.0, embedding_multiplier=2.0)),
         "cohere": lambda: t.CohereConfig(**shape(logit_scale=0.25)),
+        "phi with two scalings": lambda: t.Phi3Config(
+            **shape(
+                original_max_position_embeddings=24,
+                rope_scaling={"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [8.0] * 4},
+            )
+        ),
+        "recurrent gemma": lambda: t.RecurrentGemmaConfig(
+            **shape(num_key_value_heads=1, lru_width=HIDDEN, attention_window_size=8, logits_soft_cap=2.0)
+        ),
+        "xlm": lambda: t.XLMConfig(vocab_size=VOCABULARY, emb_dim=HIDDEN, n_layers=LAYERS, n_heads=4),
         "bloom": lambda: t.BloomConfig(vocab_size=VOCABULARY, hidden_size=HIDDEN, n_layer=LAYERS, n_head=4),
         "mamba": lambda: t.MambaConfig(**shape(state_size=4)),
     }
@@ -100,10 +112,21 @@ FAMILIES = (
     "gemma2",
     "granite",
     "cohere",
+    "phi with two scalings",
+    "recurrent gemma",
     "bloom",
     "mamba",
 )
-PACKED = ("llama", "llama with grouped heads", "qwen", "mistral with a window", "gpt2", "neox", "granite")
+PACKED = (
+    "llama",
+    "llama with grouped heads",
+    "qwen",
+    "mistral with a window",
+    "gpt2",
+    "neox",
+    "granite",
+    "phi with two scalings",
+)
 
 
 def loaded(made: Any, dtype: str = "float32") -> LoadedModel:
@@ -231,6 +254,44 @@ def test_these_families_are_padded(family: str) -> None:
     model = loaded(network(family))
     list(sweep(model, many(), [Logprobs()]))
     assert str(model.engine).startswith("padded")
+
+
+def test_a_neighbour_that_shows_faintly_is_no_rounding_in_half_precision() -> None:
+    model = loaded(network("recurrent gemma"), "bfloat16")
+    list(sweep(model, many(), [Logprobs()]))
+    assert str(model.engine).startswith("padded")
+
+
+def test_a_model_that_looks_ahead_predicts_nothing() -> None:
+    with pytest.raises(ModelError, match="looks at the tokens that follow") as raised:
+        list(sweep(loaded(network("xlm")), many(), [Logprobs()]))
+    assert raised.value.code == "E443"
+
+
+def test_a_token_that_the_model_has_no_embedding_of_is_an_error() -> None:
+    with pytest.raises(ModelError, match="`random` writes token 259, and the model knows 259") as raised:
+        list(sweep(loaded(network("llama")), rows_of([([5], [VOCABULARY])]), [Logprobs()]))
+    assert raised.value.code == "E436"
+
+
+def test_a_model_whose_logits_overflow_is_told_to_be_run_in_a_wider_range() -> None:
+    model = loaded(network("llama"), "float16")
+    model.model.get_output_embeddings().weight[:] = 60_000
+    with pytest.raises(ModelError, match="this model's logits are not finite in float16"):
+        list(sweep(model, many(), [Logprobs()]))
+
+
+def test_a_row_whose_numbers_overflow_has_a_reason_and_no_answer() -> None:
+    model = loaded(network("llama with grouped heads"), "float16")
+    model.model.get_input_embeddings().weight[200] = float("inf")
+    rows = rows_of([([5], [6, 7]), ([5, 200, 9], [6, 7]), None])
+    wants = [Logprobs(), NextToken(("A",)), Hidden(-1, "mean", "response")]
+    (block,) = sweep(model, rows, wants)
+    known = {
+        int(row): [block.answers[want][at] is not None for want in wants] for at, row in enumerate(block.rows)
+    }
+    assert known == {0: [True] * 3, 1: [False] * 3}
+    assert rows.late == {1: "the model's numbers are not finite in float16"}
 
 
 @pytest.mark.parametrize("budget", [1, 40, 100, 10_000])
@@ -367,28 +428,71 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 # Sentence encoders
 
 
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    """A random BERT with mean pooling and normalisation."""
+def encoder_configs() -> dict[str, Any]:
+    """Encoders that number tokens, look around and pool in different ways, each with how its rows are run."""
+    import transformers as t
+
+    gemma = {
+        "head_dim": 8,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": 27,
+        "use_bidirectional_attention": True,
+    }
+    layers = ["sliding_attention", "full_attention", "sliding_attention"]
+    narrow = {"embedding_size": 16, "intra_bottleneck_size": 16, "true_hidden_size": 16}
+    return {
+        "bert": (t.BertConfig(**shape(num_hidden_layers=2)), "packed"),
+        "roberta": (t.RobertaConfig(**shape(pad_token_id=1)), "packed"),
+        "modernbert": (
+            t.ModernBertConfig(**shape(local_attention=28, global_attn_every_n_layers=2)),
+            "packed",
+        ),
+        "gemma3 both ways": (t.Gemma3TextConfig(**shape(**gemma, layer_types=layers)), "packed"),
+        "qwen3": (t.Qwen3Config(**shape(head_dim=8)), "packed"),
+        "mobilebert": (t.MobileBertConfig(**shape(**narrow)), "single"),
+    }
+
+
+@functools.cache
+def sentence_encoder(family: str) -> LoadedModel:
+    """A random encoder with mean pooling and normalisation."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Normalize, Pooling, Transformer
-    from transformers import BertConfig, BertModel
+    from transformers import AutoModel
 
-    folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=48,
-    )
-    BertModel(config).save_pretrained(folder)
-    nano_tokenizer().save_pretrained(folder)
-    body = Transformer(str(folder))
+    network = AutoModel.from_config(encoder_configs()[family][0])
+    for weight in network.parameters():
+        if weight.dim() > 1:
+            torch.nn.init.normal_(weight, std=0.2)
+    with tempfile.TemporaryDirectory() as folder:
+        network.save_pretrained(folder)
+        nano_tokenizer().save_pretrained(folder)
+        body = Transformer(folder)
     made = SentenceTransformer(modules=[body, Pooling(HIDDEN, "mean"), Normalize()], device="cpu")
     card = Card(kind="encoder", context=512, hidden=HIDDEN)
     return LoadedModel(made.eval().requires_grad_(False), made.tokenizer, card, "float32", "cpu", "random")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> LoadedModel:
+    return sentence_encoder("bert")
+
+
+@pytest.mark.parametrize("family", encoder_configs())
+def test_vectors_do_not_depend_on_what_rows_are_run_with(family: str) -> None:
+    model, rows = copy.deepcopy(sentence_encoder(family)), many()
+    own = copy.deepcopy(model.model)
+    rows.ids[rows.offsets[2] + 5] = own[0].auto_model.config.pad_token_id
+    found = gathered(list(sweep(model, rows, [Embedding()])))
+    assert str(model.engine).split()[0] == encoder_configs()[family][1]
+    for row, answers in found.items():
+        ids = torch.tensor(rows.ids[rows.offsets[row] : rows.offsets[row + 1]]).long()[None]
+        with torch.no_grad():
+            expected = own({"input_ids": ids, "attention_mask": torch.ones_like(ids)})["sentence_embedding"][
+                0
+            ]
+        np.testing.assert_allclose(answers[Embedding()], expected.numpy(), atol=1e-5)
 
 
 def test_embeddings_are_the_encoders_own(encoder: LoadedModel) -> None:
