@@ -25,23 +25,38 @@ class Filter(Op):
 
     verb: ClassVar[str] = "filter"
     rowwise: ClassVar[bool] = True
+    example: ClassVar[str] = """
+        load "examples/tasks.jsonl"
+        | filter len(response) >= 20 and not contains(lower(response), "sorry")
+    """
     condition: Expression
+    """What has to be true of a row."""
 
 
 class Derive(Op):
     """A column computed from others."""
 
     verb: ClassVar[str] = "derive"
+    example: ClassVar[str] = """
+        load "examples/tasks.jsonl"
+        | derive ratio = len(response) / (len(prompt) + 1)
+        | top 5 by ratio
+    """
     name: str
+    """The column, before the sign `=`."""
     value: Expression
+    """What it holds, behind the sign; of an earlier `derive` or `score` it may be written again."""
 
 
 class Sort(Op):
     """The rows in ascending order of an expression; equal rows keep their order, nulls come last."""
 
     verb: ClassVar[str] = "sort"
+    example: ClassVar[str] = 'load "examples/tasks.jsonl" | sort by len(prompt) with descending = true'
     by: Expression
+    """What is compared."""
     descending: bool = False
+    """The greatest first; nulls come last all the same."""
 
 
 class Algebra(Op):
@@ -56,14 +71,18 @@ class Without(Op):
     """The rows that the other dataset does not hold."""
 
     verb: ClassVar[str] = "without"
+    example: ClassVar[str] = 'load "examples/tasks.jsonl" | without (top 5 by len(response))'
     other: Data
+    """Rows are the same whose content is; one equal row removes all of them."""
 
 
 class Join(Op):
     """The rows that the other dataset holds too."""
 
     verb: ClassVar[str] = "join"
+    example: ClassVar[str] = 'load "examples/tasks.jsonl" | join (top 5 by len(response))'
     other: Data
+    """Rows are the same whose content is; one equal row keeps all of them."""
 
 
 class Values(Op):
@@ -78,6 +97,7 @@ class Save(Op):
 
     verb: ClassVar[str] = "save"
     path: str
+    """The file, inside the working folder unless `--allow-write` is given."""
     shape: str | None = None
     """The format to write (`alpaca`, `messages`, …); the input's own where not given."""
 

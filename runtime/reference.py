@@ -81,6 +81,8 @@ class Parameter:
     doc: str
     place: str
     """`argument`, `with` or the clause that gives it."""
+    otherwise: str = ""
+    """What is taken where neither it nor a default is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,15 @@ def parameters(kind: type[Op]) -> Iterator[Parameter]:
             default_words(kind, name, info.default),
             docs.get(name, ""),
             place,
+            taken_otherwise(kind, place),
         )
+
+
+def taken_otherwise(kind: type[Op], place: str) -> str:
+    """What a chain supplies for a clause that is left out."""
+    if place == "using":
+        return "the model used last in the chain"
+    return "the only score in scope" if place == "by" and kind.verb in ("top", "bottom") else ""
 
 
 def place_of(kind: type[Op], name: str) -> str:

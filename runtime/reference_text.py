@@ -97,13 +97,7 @@ def default_text(parameter: Parameter) -> str:
         return "may be left out"
     if parameter.default is not None:
         return f"{parameter.default} if not given"
-    match parameter.place:
-        case "using":
-            return "the model used last in the chain if not given"
-        case "by":
-            return "the only score in scope if not given"
-        case _:
-            return "must be given"
+    return f"{parameter.otherwise} if not given" if parameter.otherwise else "must be given"
 
 
 def methods_text(found: Sequence[Method]) -> str:

@@ -26,6 +26,9 @@ class Kcenter(PlacingBy, Cover):
     at most twice the best possible radius. `mods`: from one random row, result in the order of choice (Du
     et al., 2023, arXiv 2311.15653, step 2). `diverseevol`: from 100 random rows, result in the order of the
     input (Wu et al., 2023, arXiv 2311.08182, eq. 1). Rows without a vector are never chosen.
+
+    `faithful`: with `diverseevol`, as its script draws the first rows and rounds distances; the default differs
+    in that near copies of chosen rows are near.
     """
 
     noun = "kcenter"

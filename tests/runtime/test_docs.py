@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from selrun.compiler.check import check_text
 from selrun.runtime.docs import FOLDER, documents
 from selrun.runtime.method_cost import cost
 from selrun.runtime.reference import field_docs, methods, operations
+from selrun.runtime.reference_text import default_text
 
 
 def test_the_documents_are_current():
@@ -31,8 +33,25 @@ def test_every_operation_says_what_it_gives():
 
 
 def test_every_operation_of_the_library_has_an_example():
-    bare = {"from", "filter", "derive", "sort", "without", "join", "save", "model model", "model adapter"}
+    bare = {"from", "save", "model model", "model adapter"}
     assert [each.name for each in operations() if not each.example and each.name not in bare] == []
+
+
+def test_every_parameter_says_what_it_is():
+    plain = ("using", "seed")
+    untold = [f"{each.name} {p.name}" for each in operations() for p in each.parameters if not p.doc]
+    assert [name for name in untold if not name.endswith(plain)] == []
+
+
+def test_a_clause_that_may_be_left_out_is_one_that_the_chain_supplies():
+    given = {
+        each.name: p for each in operations() for p in each.parameters if p.place == "by" and not p.default
+    }
+    assert {name for name, p in given.items() if default_text(p) != "must be given"} == {"top", "bottom"}
+    for name in set(given) - {"top", "bottom", "sort"}:
+        verb, noun = name.split()
+        codes = {d.code for d in check_text(f"score length | {verb} {noun}")}
+        assert codes & {"E303", "E306"}, name
 
 
 def test_texts_under_inherited_fields_are_found():
