@@ -38,7 +38,8 @@ class ReverseIfd(Score):
     keeps rows below 1. `top` keeps the low ones.
 
     `faithful`: tokenise, join and cut as the authors' script does, the input glued to the instruction; by default
-    a line break parts the two, and prompts are the same tokens with and without the response.
+    a line break parts the two, and prompts are the same tokens with and without the response. Where an input
+    repeats its instruction, the script counts from the repetition only, which is not reproduced.
     """
 
     noun = "reverse_ifd"
