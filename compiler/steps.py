@@ -10,6 +10,7 @@ from ..dsl import tree
 from ..dsl.words import VERBS
 from . import core
 from .convert import checked, convert, kind_in_words
+from .expression_kinds import kind_of
 from .facts import Columns, SchemaOf, Unavailable
 from .fields import Clauses, Fields
 from .op import Adds, Cluster, Evaluate, Op, Score, Select
@@ -188,7 +189,7 @@ class Steps:
             self.free_column(name, flow.schema, thing.name.span, allow_step=True)
             op = core.Derive(name=name, value=value)
             schema = flow.schema.plus(
-                Column(name, _kind_of(value, flow.schema), "step", span=thing.name.span)
+                Column(name, kind_of(value.tree, flow.schema), "step", span=thing.name.span)
             )
             flow = self.added(
                 op, flow, schema, f"derive {name} = {_value_shown(thing.value, scope)}", thing.span
@@ -587,12 +588,6 @@ def _calls(expression: tree.Expr, name: str) -> list[tree.Call]:
             return inside + ([expression] if expression.name.text == name else [])
         case _:
             return []
-
-
-def _kind_of(value: Expression, schema: Schema) -> Any:
-    from .convert import kind_of
-
-    return kind_of(value.tree, schema)
 
 
 def _title(step: tree.Step, scope: Scope, thing: tree.Expr | tree.Assign | None = None) -> str:
