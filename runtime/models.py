@@ -17,7 +17,16 @@ from ..compiler.values import ModelKind
 from ..errors import ModelError
 from . import comet, nano
 from .adapters import weights_file
-from .weights import PICKLED, SAFE, called_by, is_pickled, own_weights, parameter_count, unsafe, weight_files
+from .weights import (
+    PICKLED,
+    SAFE,
+    called_by,
+    has_safetensors,
+    is_pickled,
+    parameter_count,
+    unsafe,
+    weight_files,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -231,7 +240,7 @@ def from_hub(target: str, *, weights: bool) -> Path:
         if not weights:
             return fetched(pattern for pattern in FILES if pattern != SAFE)
         folder = fetched(FILES)
-        return folder if own_weights(folder) else fetched(PICKLES)
+        return folder if has_safetensors(folder) else fetched(PICKLES)
     except HFValidationError as error:
         raise ModelError(
             "E430", f"`{target}` is not a hub id: {error}", help='write `model "org/name@revision"`'

@@ -10,7 +10,7 @@ from ..errors import ModelError
 def splitter() -> Callable[[str], list[str]]:
     """What splits a text into sentences. Raises ModelError E569 where NLTK or its model is not on this machine."""
     try:
-        from nltk import sent_tokenize
+        from nltk import sent_tokenize  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise not_here(
             "the package nltk, which is not installed", '`pip install "selrun[sentences]"`'

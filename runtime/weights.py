@@ -24,16 +24,22 @@ CALLS = re.compile(r"GLOBAL (\S+)|instantiate '?(?:<class ')?([\w.]+)")
 """How torch names what a pickle asks for besides tensors."""
 
 
+def has_safetensors(folder: Path) -> bool:
+    """Whether safetensors hold the model under the name that transformers gives them."""
+    return any(folder.glob(f"model{SAFE}"))
+
+
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors of a folder, and its pickled weights where no model is among them."""
-    safe = sorted(folder.glob(SAFE))
-    has_model = any(path.name not in BESIDE for path in safe)
-    return safe if has_model else [*safe, *sorted(folder.glob(PICKLED))]
+    """The safetensors of a folder, and its pickled weights where the model is not among them."""
+    pickled = [] if has_safetensors(folder) else sorted(folder.glob(PICKLED))
+    return [*sorted(folder.glob(SAFE)), *pickled]
 
 
 def own_weights(folder: Path) -> list[Path]:
-    """The files that hold the model itself: all safetensors or all pickled."""
-    return [path for path in weight_files(folder) if path.name not in BESIDE]
+    """The files that hold the model itself: all pickled, or all safetensors."""
+    files = weight_files(folder)
+    pickled = [path for path in files if path.suffix == ".bin"]
+    return pickled or [path for path in files if path.name not in BESIDE]
 
 
 def is_pickled(folder: Path, target: str) -> bool:

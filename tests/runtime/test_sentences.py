@@ -86,7 +86,7 @@ def test_what_finds_sentences_is_asked_for_by_name() -> None:
 
 @needs_nltk
 def test_sentences_are_those_of_nltks_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nltk
+    import nltk  # pyright: ignore[reportMissingImports]
 
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     with pytest.raises(ModelError) as raised:

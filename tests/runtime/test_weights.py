@@ -112,6 +112,12 @@ def test_a_sentence_encoder_may_be_pickled_with_its_modules(tmp_path: Path) -> N
     assert loaded.model.encode(["a hill"]) == pytest.approx(expected, abs=1e-6)
 
 
+def test_safetensors_of_another_form_do_not_hide_pickled_weights(folder: Path) -> None:
+    (folder / "consolidated.safetensors").write_bytes(b"other names")
+    (folder / "adapter_model.safetensors").write_bytes(b"no model")
+    assert same_as_nano(folder)
+
+
 # What identifies it
 
 
