@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 CHUNK_NUMBERS = 1 << 23
 """Logits held at once: 256 rows of a vocabulary of 32,000."""
+CUDA_CHUNK_NUMBERS = 1 << 27
+"""There a product must outlast the launch of its kernel: 4,096 rows of that vocabulary, half a gigabyte."""
 CHUNK_ROWS = (64, 256)
 CUDA_CHUNK_ROWS = (64, 4096)
 CACHED_NUMBERS = 1 << 17
@@ -49,7 +51,8 @@ class Head:
     def chunks(self, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """The logits of a few rows at a time."""
         least, most = CUDA_CHUNK_ROWS if hidden.is_cuda else CHUNK_ROWS
-        size = max(least, min(most, CHUNK_NUMBERS // self.vocabulary))
+        numbers = CUDA_CHUNK_NUMBERS if hidden.is_cuda else CHUNK_NUMBERS
+        size = max(least, min(most, numbers // self.vocabulary))
         for start in range(0, len(hidden), size):
             part = slice(start, start + size)
             yield part, self.logits(hidden[part])
