@@ -85,7 +85,7 @@ class Facility(Placing, Cover):
         points = vectors.astype(np.float64)
         weight = 1.0 if self.by is None else self.alpha
         if self.faithful:
-            return Growing(Pairs(points, nearness), worth, weight, latest=True)
+            return Growing(Pairs(points, nearness, fine=True), worth, weight, latest=True)
         # Rounded, because equal points are to add exactly as much.
         return Growing(Pairs(points, cosine), worth, weight, first=(points @ points.sum(axis=0)).round(9))
 

@@ -14,6 +14,8 @@ AT_FIRST, AT_MOST = 32, 512
 """How many gains are computed at once in a round: twice as many each time."""
 CONFIRMED = 4
 """How many of those known roughly are computed exactly at once."""
+BLOCK = 1024
+"""Of so many points and so many others all pairs are looked at together."""
 BEFORE, ROUGH, EXACT = 0, 1, 2
 """What a point's value is: an upper bound from an earlier round, one from float32 sums, or exact."""
 
@@ -87,8 +89,14 @@ class Facility:
 
     def _look(self, point: int, at_once: int) -> None:
         """Makes the values of the foremost points that are known no better than this one's better known."""
-        rough = self.known[point] == BEFORE and not self.pairs.held
-        which = self._front(self.known[point], at_once if rough or self.pairs.held else CONFIRMED)
+        import numpy as np
+
+        quick = self.pairs.held or self.pairs.fine
+        rough = self.known[point] == BEFORE and not quick
+        if rough and np.isinf(self.values[point]):
+            self._survey()
+            return
+        which = self._front(self.known[point], at_once if rough or quick else CONFIRMED)
         gains = self._bounds(which) if rough else self._gains(which)
         self.values[which] = self.weight * gains + self.worth[which]
         self.known[which] = ROUGH if rough else EXACT
@@ -118,6 +126,29 @@ class Facility:
         for columns, alike in self.pairs.roughly(which):
             alike -= self.reached[columns]
             gains += np.maximum(alike, 0, out=alike).sum(axis=1)
+        return self._above(gains, 32)
+
+    def _survey(self) -> None:
+        """Makes the values of all points roughly known; a pair and its mirror image are one product."""
+        import numpy as np
+
+        gains, rows = np.zeros(len(self.pairs)), len(self.pairs)
+        for start in range(0, rows, BLOCK):
+            for on in range(start, rows, BLOCK):
+                these, those = slice(start, start + BLOCK), slice(on, on + BLOCK)
+                alike = self.pairs.nearly(these, those)
+                if on > start:
+                    gains[those] += np.maximum(alike - self.reached[these, None], 0).sum(axis=0)
+                alike -= self.reached[those]
+                gains[these] += np.maximum(alike, 0, out=alike).sum(axis=1)
+        new = self.values > -np.inf
+        self.values[new] = (self.weight * self._above(gains, 2 * BLOCK) + self.worth)[new]
+        self.known[new] = ROUGH
+
+    def _above(self, gains: np.ndarray, terms: int) -> np.ndarray:
+        """At least the gains of which these are float32 sums of blocks of so many terms."""
+        import numpy as np
+
         rounding = float(np.finfo(np.float32).eps)
         each = 4 * rounding * np.sqrt(self.pairs.points.shape[1])
-        return gains * (1 + 32 * rounding) + len(self.pairs) * each
+        return gains * (1 + terms * rounding) + len(self.pairs) * each

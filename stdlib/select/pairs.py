@@ -29,6 +29,8 @@ class Pairs:
     points: np.ndarray
     """`[points, dimensions]`, float64."""
     alike: Alike
+    fine: bool = False
+    """Its differences are so small that float32 sums tell nothing of them."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -50,6 +52,10 @@ class Pairs:
         for start in range(0, len(self), COLUMNS):
             columns = slice(start, start + COLUMNS)
             yield columns, self.alike(self._narrow[which], self._narrow[columns])
+
+    def nearly(self, which: slice, others: slice) -> np.ndarray:
+        """How alike some points are to others, from float32 sums."""
+        return self.alike(self._narrow[which], self._narrow[others])
 
     def row(self, which: int) -> np.ndarray:
         """How alike a point is to all; not to be written to."""

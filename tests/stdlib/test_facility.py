@@ -47,6 +47,7 @@ def test_the_lazy_choice_is_the_greedy_one(seed: int, rows: int, weight: float, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "HELD", rows if held else 0)
         patch.setattr(pairs, "COLUMNS", 7)
+        patch.setattr(lazy, "BLOCK", 5)
         patch.setattr(lazy, "AT_FIRST", 3)
         patch.setattr(lazy, "CONFIRMED", 2)
         first = points @ points.sum(axis=0)
