@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,8 @@ def peek(question: SchemaOf) -> Columns | Unavailable | None:
     source = question.source
     if "://" in source or source.startswith("hub:") or any(letter in source for letter in "*?["):
         return None
-    path = Path(source).expanduser()
-    if not path.exists():
+    path = Path(os.path.expanduser(source))
+    if not os.path.exists(path):
         return Unavailable("E501", f"no file is at `{path}`", (nearby_files(path),))
     if not path.is_file():
         return None

@@ -14,7 +14,7 @@ from ..compiler.core import Load, Save
 from ..compiler.graph import Output
 from ..compiler.lower import lower
 from ..compiler.plan import Plan
-from ..errors import DataError, RecipeError
+from ..errors import DataError, RecipeError, StoreError
 from .events import Event, Listener, RunDone, RunStarted, Warned, ignore, to_all
 from .settings import Settings
 from .world import World
@@ -151,17 +151,27 @@ def output_targets(plan: Plan, settings: Settings) -> dict[str, Path]:
     if not settings.write:
         return {}
     if settings.out is not None and len(last) > 1:
-        return {o.recipe: Path(settings.out) / f"{Path(o.recipe).stem}.jsonl" for o in last}
+        return {o.recipe: local_path(settings.out) / f"{Path(o.recipe).stem}.jsonl" for o in last}
     if settings.out is not None:
-        return {last[0].recipe: Path(settings.out)}
+        return {last[0].recipe: local_path(settings.out)}
     unsaved = [o for o in last if not isinstance(plan.graph[o.key].op, Save)]
     return {o.recipe: Path(f"{Path(o.recipe).stem}.selected.jsonl") for o in unsaved}
+
+
+def local_path(path: str | Path) -> Path:
+    """A place on this machine, with `~` as the user's home. Raises StoreError E601 where it is none."""
+    if "://" in str(path) or "\0" in str(path):
+        raise StoreError(
+            "E601", f"cannot write `{path}`", notes=("it is no path of this machine",),
+            help="name a file such as `chosen.jsonl`, and copy it where it is wanted",
+        )  # fmt: skip
+    return Path(os.path.expanduser(path))
 
 
 def refuse_overwriting(plan: Plan, targets: Mapping[str, Path], settings: Settings) -> None:
     """Nothing that is read, and nothing that was just written, is written over. Raises DataError E411, E412."""
     ops = [node.op for node in plan.graph.nodes.values()]
-    saves = [Path(op.path) for op in ops if isinstance(op, Save)]
+    saves = [local_path(op.path) for op in ops if isinstance(op, Save)]
     read = {_real(op.source or settings.source or "") for op in ops if isinstance(op, Load)}
     seen: set[str] = set()
     for path in (*saves, *targets.values()):
@@ -179,12 +189,12 @@ def refuse_overwriting(plan: Plan, targets: Mapping[str, Path], settings: Settin
 
 
 def _real(path: str | Path) -> str:
-    return os.path.realpath(path)
+    return os.path.realpath(os.path.expanduser(path))
 
 
 def allowed_path(path: str, anywhere: bool) -> Path:
     """Where a recipe may write: under the working folder, unless the user allows more. Raises DataError E408."""
-    target = Path(path)
+    target = local_path(path)
     inside = Path(os.path.realpath(target)).is_relative_to(os.path.realpath(Path.cwd()))
     if inside or anywhere:
         return target

@@ -111,7 +111,7 @@ def read_text(path: Path) -> str:
         near = sorted(p.name for p in path.parent.glob("*.sel"))[:8] if path.parent.is_dir() else []
         help = f"recipes beside it: {', '.join(near)}" if near else "name a file that exists"
         raise DataError("E515", f"there is no recipe at `{path}`", help=help) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             "E515", f"the recipe `{path}` cannot be read: {error}", help="name a UTF-8 text file"
         ) from None

@@ -13,6 +13,8 @@ def hub_rows(name: str, split: str = "train") -> pl.DataFrame:
     """One split of a hub dataset, or of a local copy of one; `org/name@revision` names a revision."""
     datasets = library(name)
     target, _, revision = name.partition("@")
+    if not target:
+        raise not_loaded(name, split, ValueError("it has no name"))
     try:
         found = datasets.load_dataset(target, split=split, revision=revision or None)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

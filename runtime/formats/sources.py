@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from ...errors import DataError
 from .layout import Compression
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz", ".zst")
+RECORDS = (".manifest.json", ".history.parquet")
+"""What a run writes beside its output, and nobody means by a folder or a pattern."""
 HEAD = 1 << 20
 Stream: TypeAlias = "io.BufferedReader[Any]"
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -49,10 +52,10 @@ def files(source: str | Path) -> list[File]:
     text = str(source)
     if "://" in text:
         return remote_files(text)
-    path = Path(text).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(text))
+    if os.path.isfile(path):  # unlike `Path`'s, it takes a name that is too long for a file's
         return [File(str(path))]
-    if path.is_dir():
+    if os.path.isdir(path):
         return files_in(path)
     if any(letter in text for letter in "*?["):
         return matching(path)
@@ -73,13 +76,14 @@ def files_in(folder: Path) -> list[File]:
 
 
 def is_dataset_name(name: str) -> bool:
-    return name.endswith(ENDINGS) and not name.startswith((".", "_")) and ".manifest." not in name
+    return name.endswith(ENDINGS) and not name.startswith((".", "_")) and not name.endswith(RECORDS)
 
 
 def matching(pattern: Path) -> list[File]:
     import glob
 
-    found = sorted(p for p in glob.glob(str(pattern), recursive=True) if Path(p).is_file())
+    named = (p for p in glob.glob(str(pattern), recursive=True) if not p.endswith(RECORDS))
+    found = sorted(p for p in named if Path(p).is_file())
     if not found:
         raise DataError("E501", f"no file matches `{pattern}`", help="write a pattern that matches a file")
     return [File(name) for name in found]
@@ -88,14 +92,14 @@ def matching(pattern: Path) -> list[File]:
 def missing(path: Path) -> DataError:
     """The error for a file that is not there, with names near it."""
     folder = path.parent
-    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    names = sorted(p.name for p in folder.iterdir()) if os.path.isdir(folder) else []
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
     if near:
         help = "a file with a similar name exists: " + ", ".join(f"`{folder / name}`" for name in near)
     elif names:
         help = f"the folder `{folder}` holds: " + ", ".join(f"`{name}`" for name in names[:8])
     else:
-        help = f"the folder `{folder}` is {'empty' if folder.is_dir() else 'not there either'}"
+        help = f"the folder `{folder}` is {'empty' if os.path.isdir(folder) else 'not there either'}"
     return DataError("E501", f"no file is at `{path}`", help=help)
 
 

@@ -98,6 +98,40 @@ def test_a_file_that_holds_no_rows(here: Path, store: Path, name: str, content: 
     assert content is None or Path(name).read_bytes() == content
 
 
+PLACES = {
+    'sample 2 | save "a\\u0000.jsonl"': "E601",
+    'sample 2 | save "s3://bucket/a.jsonl"': "E601",
+    'sample 2 | save "~/a.jsonl"': "E408",
+    'use "a\\u0000.sel" as other\nsample 2': "E515",
+    f'from "{"x" * 300}.jsonl" | sample 2': "E501",
+    'from "~nobody-of-that-name/a.jsonl" | sample 2': "E501",
+}
+
+
+@pytest.mark.parametrize(("text", "code"), PLACES.items(), ids=range(len(PLACES)))
+def test_a_place_that_cannot_be_is_said(here: Path, store: Path, text: str, code: str):
+    assert refused(text, store=store).code == code
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/a.jsonl", "a\0.jsonl"])
+def test_a_result_is_written_to_this_machine(here: Path, store: Path, out: str):
+    assert refused("sample 2", store=store, out=out).code == "E601"
+
+
+def test_the_home_folder_may_be_written_short(here: Path, store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(here))
+    run = api.run('sample 3 | save "~/a.jsonl"', "rows.jsonl", store=store, out="~/b.jsonl")
+    assert run.outputs == (here / "a.jsonl", here / "b.jsonl")
+    assert all(path.with_name(f"{path.name}.manifest.json").exists() for path in run.outputs)
+    assert refused("sample 3", "~/a.jsonl", store=store, out="~/a.jsonl").code == "E412"
+
+
+def test_a_folder_holds_the_rows_and_not_what_runs_wrote_beside_them(here: Path, store: Path):
+    api.run("sample 3", "rows.jsonl", store=store, out="few/rows.jsonl")
+    assert api.run("sample 9", "few", store=store).rows.height == 3
+    assert api.run("sample 9", "few/*", store=store).rows.height == 3
+
+
 def test_a_file_is_recognised_by_its_content(here: Path, store: Path):
     Path("rows.csv").write_bytes(Path("rows.jsonl").read_bytes())
     assert api.run("score length | top 3", "rows.csv", store=store).rows.height == 3
