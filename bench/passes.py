@@ -2,40 +2,53 @@
 
 Weights are random: a pass takes the same time whatever they are. The share is of the fastest product of two
 square matrices measured in the same process; the operations counted are those of the model's own products for
-the tokens that were fed, without the tokens that rows share. With `--out` the table is kept with its command.
+the tokens that were fed, without the tokens that rows share, and the last layer whole, though behind its attention
+only what is asked about goes through it. Two passes read a common beginning once: SelectIT's
+five rating prompts over all rows of a pack, and Nuggets' rows before all anchors; of the latter every tenth row is
+taken. With `--out` the table is kept with its command and the load of the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from ifd import TINY, framed, rows_of
 from selrun.compiler.facts import Card
 from selrun.compiler.templates import ALPACA
-from selrun.compiler.wants import Hidden, Logprobs, NextToken, View, Want
+from selrun.compiler.values import Data, Model
+from selrun.compiler.wants import Continued, Hidden, Logprobs, NextToken, View, Want
 from selrun.runtime.forward import sweep
 from selrun.runtime.forward.body import Body
+from selrun.runtime.forward.continued import anchors_of, continued, too_long
 from selrun.runtime.models import LoadedModel, load_tokenizer
 from selrun.runtime.tokens import encode
+from selrun.stdlib.score.nuggets import Nuggets
+from selrun.stdlib.score.selectit import Selectit
 
 CONTEXT = 2048
 ALPACA_SIZE = 52_002
 GIVEN, ALONE = View(ALPACA), View(ALPACA, ("response",))
+ANCHORS = 12
 PASSES: Mapping[str, tuple[tuple[View, Want], ...]] = {
     "ifd": ((GIVEN, Logprobs("response")), (ALONE, Logprobs("response"))),
     "embedding": ((View(ALPACA, ("prompt",)), Hidden(-1, "mean", "prompt")),),
     "next token": ((View(ALPACA, ("prompt",)), NextToken(("1", "2", "3", "4", "5"))),),
+    "5 ratings": tuple(
+        (request.view, request.want) for request in Selectit(using=(Model(key="m"),)).requests().values()
+    ),
 }
-"""Alpaca's template is what the rows share, so every one of these lays it once a pack."""
+"""Alpaca's template, or the rating prompt, is what the rows share, so every one of these lays it once a pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,8 @@ def main() -> None:
     print("\n".join(lines))
     if options.out:
         command = " ".join(("python", "bench/passes.py", *sys.argv[1:]))
-        options.out.write_text("\n".join((f"`{command}`", "", *lines, "")), encoding="utf-8")
+        load = f"{os.getloadavg()[0]:.1f} processes wanted one of {os.cpu_count()} cores at the end"
+        options.out.write_text("\n".join((f"`{command}`", "", *lines, "", load, "")), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -105,8 +119,9 @@ def table(options: argparse.Namespace) -> Iterator[str]:
     frame = framed(rows_of(options.rows))
     for name in options.shapes:
         model = random_model(name, options.device, dtype)
-        for kind, views in PASSES.items():
-            found = measured(model, frame, views)
+        ways = {kind: Swept(model, frame, views) for kind, views in PASSES.items()}
+        for kind, way in {**ways, f"{ANCHORS} anchors": Continuing(model, frame)}.items():
+            found = measured(way)
             rate, share = found.tokens / found.seconds, found.operations / found.seconds / best
             whole = found.seconds / found.rows * ALPACA_SIZE
             yield (
@@ -167,32 +182,74 @@ def tokenizer() -> Any:
     return load_tokenizer(str(TINY) if TINY.is_dir() else "nano")
 
 
-def measured(model: LoadedModel, frame: pl.DataFrame, views: tuple[tuple[View, Want], ...]) -> Measured:
+class Swept:
+    """Views of the rows, each in a pass of its own."""
+
+    def __init__(self, model: LoadedModel, frame: pl.DataFrame, views: tuple[tuple[View, Want], ...]):
+        self.model, self.rows = model, frame.height
+        context = model.card.context
+        self.shown = [(encode(view, frame, model.tokenizer, context), want) for view, want in views]
+        self.asked = sum(answered(sequences, want) for sequences, want in self.shown)
+
+    def warm_up(self) -> None:
+        for sequences, want in self.shown:
+            next(iter(sweep(self.model, sequences, [want])))
+
+    def run(self) -> int:
+        """How many tokens were fed."""
+        return sum(
+            block.tokens for sequences, want in self.shown for block in sweep(self.model, sequences, [want])
+        )
+
+
+class Continuing:
+    """The last rows as anchors after every tenth of the others."""
+
+    def __init__(self, model: LoadedModel, frame: pl.DataFrame):
+        self.model = model
+        op = Nuggets(using=Model(key="m"), against=Data(key="a"))
+        request, context = op.requests()["after"], model.card.context
+        assert isinstance(request.want, Continued)
+        self.want = request.want
+        self.anchors = anchors_of(self.want, frame[-ANCHORS:], model.tokenizer, context)
+        self.sequences = encode(request.view, frame[:-ANCHORS:10], model.tokenizer, context)
+        self.fitting = np.flatnonzero(
+            (self.sequences.lengths > 0) & ~too_long(self.sequences, self.anchors, context)
+        )
+        self.rows = len(self.fitting)
+        self.asked = self.rows * sum(len(anchor.said) for anchor in self.anchors.usable)
+
+    def warm_up(self) -> None:
+        self.after(self.fitting[:1])
+
+    def run(self) -> int:
+        """How many tokens were fed."""
+        return self.after(self.fitting)
+
+    def after(self, rows: np.ndarray) -> int:
+        return continued(self.model, self.sequences, rows, self.want, self.anchors).tokens
+
+
+def measured(way: Swept | Continuing) -> Measured:
     """One pass of every view, after a short one to warm up; tokenising is not counted."""
-    shown = [(encode(view, frame, model.tokenizer, model.card.context), want) for view, want in views]
-    for sequences, want in shown:
-        next(iter(sweep(model, sequences, [want])))
-    fresh_peak(model.device)
+    device = way.model.device
+    way.warm_up()
+    fresh_peak(device)
+    wait(device)
     started = time.perf_counter()
-    tokens = 0
-    for sequences, want in shown:
-        tokens += sum(block.tokens for block in sweep(model, sequences, [want]))
-    if model.device.startswith("cuda"):
-        torch.cuda.synchronize()
+    tokens = way.run()
+    wait(device)
     seconds = time.perf_counter() - started
-    return Measured(
-        frame.height, tokens, seconds, operations(model, shown, tokens), peak_memory(model.device)
-    )
+    return Measured(way.rows, tokens, seconds, operations(way.model, tokens, way.asked), peak_memory(device))
 
 
-def operations(model: LoadedModel, shown: list[Any], tokens: int) -> float:
+def operations(model: LoadedModel, tokens: int, asked: int) -> float:
     """Multiplications and additions of the layers for the tokens fed, and of the head for those asked about."""
     network: Any = model.model
     head = network.get_output_embeddings().weight
     embeddings = network.get_input_embeddings().weight
     inner = sum(weight.numel() for weight in network.parameters() if weight.dim() == 2)
     inner -= embeddings.numel() + (0 if head is embeddings else head.numel())
-    asked = sum(answered(sequences, want) for sequences, want in shown)
     return 2.0 * inner * tokens + 2.0 * head.numel() * asked
 
 
@@ -217,13 +274,18 @@ def product_rate(size: int, device: str, dtype: torch.dtype) -> float:
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     repeats = max(3, int(2e12 / size**3) if device.startswith("cuda") else int(1e10 / size**3))
     left @ right
-    wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-    wait()
+    wait(device)
     started = time.perf_counter()
     for _ in range(repeats):
         left @ right
-    wait()
+    wait(device)
     return repeats * 2.0 * size**3 / (time.perf_counter() - started)
+
+
+def wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
 
 
 def fresh_peak(device: str) -> None:

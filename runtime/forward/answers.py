@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import log
 from typing import TYPE_CHECKING
@@ -121,14 +121,24 @@ def _inside(response: np.ndarray, span: Span) -> np.ndarray:
 
 @dataclass
 class Reading:
-    """One pack after its forward pass."""
+    """One pack before its forward pass, and after it with the states."""
 
     sequences: Sequences
     pack: Pack
     question: Question
     head: Head
-    states: dict[int, Tensor]
-    slots: tuple[Tensor, ...]
+    slots: Sequence[np.ndarray]
+    """Of each row, where its tokens lie among the states."""
+    states: Mapping[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> np.ndarray | None:
+        """The slots whose last states are read; `None` for all."""
+        kinds = {type(want) for want in self.question.wants}
+        if Hidden in kinds:
+            return None
+        last = [part[-1] for part in self.slots] if NextToken in kinds else []
+        return np.unique(np.concatenate([self.asking[1], np.array(last, dtype=np.int64)]))
 
     def answers(self) -> dict[Want, pl.Series]:
         """Every want's answers, one per row of the pack."""
@@ -174,16 +184,21 @@ class Reading:
     @cached_property
     def known(self) -> dict[Measure, np.ndarray]:
         """Every measure that a want needs, over `ids`, wherever some want needs one."""
-        wants = [want for want in self.question.wants if isinstance(want, Along)]
-        at = np.flatnonzero(np.logical_or.reduce([self.predicted(want.span) for want in wants]))
-        slot, target = self.before[at], self.ids[at]
-        # Rows that share their beginning ask the same there; each question is put once.
-        asked, back = np.unique(slot * (1 << 32) + target, return_inverse=True)
+        at, slots, targets, back = self.asking
         device = self.states[-1].device
-        hidden = self.states[-1][torch.from_numpy(asked >> 32).to(device)]
-        targets = torch.from_numpy(asked & 0xFFFFFFFF).to(device)
-        found = measured(self.head, hidden, targets, {measure_of(want) for want in wants})
+        hidden = self.states[-1][torch.from_numpy(slots).to(device)]
+        measures: set[Measure] = {measure_of(want) for want in self.question.wants if isinstance(want, Along)}
+        found = measured(self.head, hidden, torch.from_numpy(targets).to(device), measures)
         return {measure: self._over(at, values.cpu().numpy()[back]) for measure, values in found.items()}
+
+    @cached_property
+    def asking(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Which of `ids` are measured; the slots asked and the tokens asked about; and which of these each is."""
+        masks = [self.predicted(want.span) for want in self.question.wants if isinstance(want, Along)]
+        at = np.flatnonzero(np.logical_or.reduce([np.zeros(len(self.ids), dtype=bool), *masks]))
+        # Rows that share their beginning ask the same there; each question is put once.
+        asked, back = np.unique(self.before[at] * (1 << 32) + self.ids[at], return_inverse=True)
+        return at, asked >> 32, asked & 0xFFFFFFFF, back
 
     def _over(self, at: np.ndarray, values: np.ndarray) -> np.ndarray:
         over = np.full((len(self.ids), *values.shape[1:]), np.nan, dtype=np.float32)
@@ -195,7 +210,7 @@ class Reading:
         """For each token, the slot of the token before it; -1 for a row's first and where none was fed."""
         slots = np.full(len(self.ids), -1, dtype=np.int64)
         for begin, length, part in zip(self.begins.tolist(), self.lengths.tolist(), self.slots, strict=True):
-            known = part[: length - 1].cpu().numpy()
+            known = part[: length - 1]
             slots[begin + 1 : begin + 1 + len(known)] = known
         return slots
 
@@ -211,14 +226,14 @@ class Reading:
         inside = _inside(self.sequences.response[self.tokens], want.span)
         rows = []
         for begin, length, part in zip(self.begins.tolist(), self.lengths.tolist(), self.slots, strict=True):
-            chosen = torch.from_numpy(np.flatnonzero(inside[begin : begin + length])).to(states.device)
-            rows.append(pool(states[part[chosen]].float(), want.pool) if len(chosen) else None)
+            chosen = torch.from_numpy(part[np.flatnonzero(inside[begin : begin + length])]).to(states.device)
+            rows.append(pool(states[chosen].float(), want.pool) if len(chosen) else None)
         return maybe_vectors(rows, states.shape[-1])
 
     def next_tokens(self, want: Want) -> np.ndarray:
-        last = torch.stack([part[-1] for part in self.slots])
-        ids = torch.from_numpy(self.question.candidates[want]).to(last.device)
-        return candidates(self.head, self.states[-1][last], ids).cpu().numpy()
+        states, last = self.states[-1], np.array([part[-1] for part in self.slots])
+        ids = torch.from_numpy(self.question.candidates[want]).to(states.device)
+        return candidates(self.head, states[torch.from_numpy(last).to(states.device)], ids).cpu().numpy()
 
 
 def measure_of(want: Along) -> Measure:

@@ -26,7 +26,8 @@ from .answers import Reading, fed_lengths, question
 from .engine import Asked, Engine
 from .gemm import speed_up
 from .head import Head
-from .packed import Way, bend_of, laid, near, right_way, same, trial_rows, ways
+from .last_layer import Few, only, shorten
+from .packed import REFUSALS, Way, bend_of, laid, near, right_way, same, trial_rows, ways
 from .packing import Pack
 from .padding import padded
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 ONE_LAYER = 0.005
 """What rounding does to logits that come from the same states by the same layer, in numbers of 16 bits."""
-Slots = tuple[Tensor, ...]
+LAST = frozenset({-1})
+"""The last layer alone."""
+Slots = Sequence[np.ndarray]
 """Of each row, where its tokens lie among all states."""
 
 
@@ -53,6 +56,8 @@ class Body(Engine):
     products: str
     way: Way | None = None
     alone: bool = False
+    short: bool = False
+    """Whether the last layer may leave out what is not asked."""
 
     @classmethod
     def of(cls, model: LoadedModel) -> Self:
@@ -65,6 +70,9 @@ class Body(Engine):
         body.check_causal(trial[0], own[0])
         body.way = right_way(network, ways(network, model.device, causal=True), body.each, trial, own)
         body.alone = body.way is None and not same(body.filled(laid(trial)), own)
+        body.short = body.packed and shorten(
+            inner(network), body.last_layer(), lambda: body.gives_last(laid(trial), own)
+        )
         return body
 
     def check_causal(self, ids: np.ndarray, own: Tensor) -> None:
@@ -100,8 +108,17 @@ class Body(Engine):
 
     def filled(self, pack: Pack) -> list[Tensor]:
         """The same of rows filled up on the right."""
-        output, slots = self._padded(pack, frozenset({-1}))
-        return [states_of(output, -1)[part] for part in slots]
+        output, slots = self._padded(pack, LAST)
+        return [states_of(output, -1)[torch.from_numpy(part).to(self.device)] for part in slots]
+
+    def gives_last(self, pack: Pack, own: Sequence[Tensor]) -> bool:
+        """Whether rows have their own last states where nothing else is asked."""
+        last = np.array([part[-1] for part in pack.slots])
+        try:
+            states = states_of(self._packed(pack, LAST, last), -1)
+        except REFUSALS:
+            return False
+        return near(states[torch.from_numpy(last).to(self.device)], torch.stack([row[-1] for row in own]))
 
     def ask(self, model: LoadedModel, sequences: Sequences, wants: Sequence[Want]) -> Asked:
         """Raises ModelError E440 and E442."""
@@ -109,39 +126,47 @@ class Body(Engine):
         layers = frozenset(asked.layers.values())
 
         def answer(pack: Pack) -> Mapping[Want, pl.Series]:
-            states, slots = self.run(pack, layers)
-            return Reading(sequences, pack, asked, self.head, states, slots).answers()
+            reading = Reading(sequences, pack, asked, self.head, pack.slots)
+            reading.states, reading.slots = self.run(pack, layers, reading.asked if self.short else None)
+            return reading.answers()
 
         fed, bend = fed_lengths(sequences, wants), bend_of(self.network.config)
         return Asked(fed, answer, share=self.packed, alone=self.alone, bend=bend)
 
-    def run(self, pack: Pack, layers: frozenset[int]) -> tuple[dict[int, Tensor], Slots]:
-        """Hidden states `[slots, size]` by layer, -1 the last; and each row's slots in them."""
+    def run(
+        self, pack: Pack, layers: frozenset[int], asked: np.ndarray | None = None
+    ) -> tuple[dict[int, Tensor], Slots]:
+        """Hidden states `[slots, size]` by layer, -1 the last; and each row's slots in them.
+
+        Where slots of the pack are asked, the last states of others may mean nothing.
+        """
         if not pack.tokens:
             return self._nothing(pack, layers)
         if self.way is None:
             output, slots = self._padded(pack, layers)
         else:
-            output = self.way.run(inner(self.network), pack, layers=layers != {-1})
-            slots = tuple(torch.from_numpy(part).to(self.device) for part in pack.slots)
+            output, slots = self._packed(pack, layers, asked if self.short else None), pack.slots
         return {layer: states_of(output, layer) for layer in layers}, slots
 
     def _nothing(self, pack: Pack, layers: frozenset[int]) -> tuple[dict[int, Tensor], Slots]:
         size = int(self.network.config.get_text_config().hidden_size)
-        empty = torch.zeros(0, dtype=torch.int64, device=self.device)
         none = torch.zeros(0, size, dtype=self.network.dtype, device=self.device)
-        return dict.fromkeys(layers, none), tuple(empty for _ in pack.slots)
+        return dict.fromkeys(layers, none), pack.slots
+
+    def _packed(self, pack: Pack, layers: frozenset[int], asked: np.ndarray | None) -> Any:
+        assert self.way is not None
+        few = None
+        if asked is not None and len(asked) and layers == LAST:
+            few = Few(torch.from_numpy(asked).to(self.device), pack.tokens)
+        with only(few):
+            return self.way.run(inner(self.network), pack, layers=layers != LAST)
 
     def _padded(self, pack: Pack, layers: frozenset[int]) -> tuple[Any, Slots]:
         # Causal attention never looks to the right, so padding on the right needs no mask.
         ids = padded([pack.ids[part] for part in pack.slots], 0, self.device)["input_ids"]
-        output = inner(self.network)(input_ids=ids, use_cache=False, output_hidden_states=layers != {-1})
+        output = inner(self.network)(input_ids=ids, use_cache=False, output_hidden_states=layers != LAST)
         starts = range(0, ids.numel(), ids.shape[1])
-        slots = (
-            torch.arange(start, start + len(part), device=self.device)
-            for start, part in zip(starts, pack.slots, strict=True)
-        )
-        return output, tuple(slots)
+        return output, [start + np.arange(len(part)) for start, part in zip(starts, pack.slots, strict=True)]
 
     def last_layer(self) -> int:
         """The number of the last layer, which `-1` names as well."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from ...compiler.wants import Continued, View
 from ...errors import ModelError
 from ..tokens import Texts, encode
 from .answers import lists
-from .body import Body
+from .body import LAST, Body, Slots
 from .head import Measure, measured
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, Segment
@@ -128,7 +128,7 @@ def continued(
     started = time.perf_counter()
     found = np.full((len(rows), anchors.count), np.nan, dtype=np.float32)
     run = Run(Body.prepared(model), sequences, rows, anchors, want.padded, found)
-    budget = token_budget or token_budget_from_memory(model)
+    budget = 1 if run.body.alone else token_budget or token_budget_from_memory(model)
     tokens = 0
     while run.left:
         part = run.fitting(budget)
@@ -203,22 +203,22 @@ class Run:
         del self.left[-len(part) :]
         return True
 
+    def asked(self, slots: Slots, part: list[Pair]) -> np.ndarray:
+        """The slots before each token of each pair's response."""
+        before = (self.length(row) + anchor.said - 1 for row, anchor in part)
+        return np.concatenate([slot[places] for slot, places in zip(slots, before, strict=True)])
+
     def sums(self, laid: Pack, part: list[Pair]) -> np.ndarray:
         """The summed log-probability of each pair's response."""
-        if self.body.packed:
-            states, _ = self.body.run(replace(laid, slots=()), frozenset({-1}))
-            slots = laid.slots
-        else:
-            states, moved = self.body.run(laid, frozenset({-1}))
-            slots = tuple(slot.cpu().numpy() for slot in moved)
-        asked = [slot[self.length(row) + a.said - 1] for slot, (row, a) in zip(slots, part, strict=True)]
+        states, slots = self.body.run(laid, LAST, np.unique(self.asked(laid.slots, part)))
+        asked = self.asked(slots, part)
         targets = np.concatenate([anchor.ids[anchor.said] for _, anchor in part])
-        hidden = states[-1][torch.from_numpy(np.concatenate(asked)).to(self.body.device)]
+        hidden = states[-1][torch.from_numpy(asked).to(self.body.device)]
         measure: Measure = "padded" if self.padded else "logprobs"
         goals = torch.from_numpy(targets).to(self.body.device)
         values = measured(self.body.head, hidden, goals, (measure,))[measure]
         ends = np.cumsum([len(anchor.said) for _, anchor in part])
-        return np.add.reduceat(values.double().cpu().numpy(), np.concatenate([[0], ends[:-1]]))
+        return np.add.reduceat(values.cpu().double().numpy(), np.concatenate([[0], ends[:-1]]))
 
 
 def whole(taken: list[Pair], following: int) -> list[Pair]:

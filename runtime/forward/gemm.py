@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PROBE_ROWS = (64, 512)
+PROBE_ROWS = (64, 2048)
 PROBE_PRODUCTS = 1 << 30
 """Multiplications of one probe: some milliseconds, whatever the shape."""
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...compiler.wants import Perturbed
 from .answers import lists
-from .body import Body
+from .body import LAST, Body
 from .head import measured
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, Segment
@@ -123,9 +123,11 @@ class Run:
         pack, places = copied(text.ids, len(noise)), text.begin + predicted
         self.tokens += pack.tokens
         with added(self.embedding, torch.from_numpy(noise).to(self.body.device)):
-            states, slots = self.body.run(pack, frozenset({-1}))
-        before = torch.from_numpy(places - 1).to(self.body.device)
-        hidden = states[-1][torch.cat([slot[before] for slot in slots])]
+            states, slots = self.body.run(
+                pack, LAST, np.concatenate([slot[places - 1] for slot in pack.slots])
+            )
+        before = np.concatenate([slot[places - 1] for slot in slots])
+        hidden = states[-1][torch.from_numpy(before).to(self.body.device)]
         goals = torch.from_numpy(np.tile(text.ids[places], len(noise))).to(self.body.device)
         logprobs = measured(self.body.head, hidden, goals, ("logprobs",))["logprobs"]
         return -logprobs.cpu().numpy().reshape(len(noise), -1)

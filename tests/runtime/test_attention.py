@@ -59,6 +59,7 @@ def test_each_way_to_attend_behind_a_parent_gives_what_a_mask_gives(
     draws = torch.Generator().manual_seed(before)
     query, key, value = (torch.randn(heads, tokens, 8, generator=draws) for heads in (4, 2, 2))
     with attention.laid_out(layout_of(segments, "cpu")):
+        attention.no_mask(local_size=window)
         found, _ = attention.attend(
             torch.nn.Identity(), query[None], key[None], value[None], None, sliding_window=window
         )
