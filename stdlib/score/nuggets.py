@@ -34,9 +34,10 @@ class Nuggets(Score):
     An anchor counts where Σ log p(its response | row, its prompt) > Σ log p(its response | its prompt) (Li et al.,
     2023, arXiv 2312.10302). Row and anchor are written in the authors' prompt.
 
-    `faithful`: as the authors' script reads and sums them. By default, the anchor by itself begins with a start
-    token too, a blank line parts the row from the anchor, the softmax has no entry for an added padding token,
-    and anchors whose response does not fit are left out instead of counting as lost.
+    `faithful`: as the authors' script reads and sums them with `kv_iter=1`, its documented setting. By default, the
+    anchor by itself begins with a start token too, a blank line parts the row from the anchor, the softmax has no
+    entry for an added padding token, and anchors whose response does not fit are left out instead of counting as
+    lost.
     """
 
     noun = "nuggets"
