@@ -28,6 +28,7 @@ from ..compiler.wants import (
     View,
     Want,
 )
+from ..errors import ModelError
 from .beside import Beside
 from .engine import Engine, run_shards
 from .events import ModelLoaded
@@ -81,12 +82,27 @@ class SweepWork:
         started = time.perf_counter()
         if all(isinstance(ask.want, Tokens) for ask in self.asks):
             return SweepWorker(self, tokenizer_alone(self.source), None)
-        model, fresh = resident(self.source, self.dtype, device)
+        model, fresh = loaded(self.source, self.dtype, device)
         event = None
         if fresh:
             seconds = time.perf_counter() - started
             event = ModelLoaded(self.source.label, seconds, self.dtype, device, engine_of(model, self.store))
         return SweepWorker(self, model, event)
+
+
+def loaded(source: ModelSource, dtype: str, device: str) -> tuple[LoadedModel, bool]:
+    """The model, and whether it was loaded now. Raises ModelError E441 where it does not fit into memory."""
+    try:
+        return resident(source, dtype, device)
+    except (RuntimeError, MemoryError) as error:
+        from .forward.memory import ran_out
+
+        if not ran_out(error):
+            raise
+        raise ModelError(
+            "E441", f"`{source.label}` does not fit into the memory of {device} in {dtype}",
+            help="name a smaller model, take narrower numbers (`--dtype bfloat16`), or another `--device`",
+        ) from None  # fmt: skip
 
 
 def tokenizer_alone(source: ModelSource) -> LoadedModel:

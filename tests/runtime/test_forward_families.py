@@ -15,9 +15,11 @@ import torch
 from selrun.compiler.facts import Card
 from selrun.compiler.wants import Embedding, Entropies, Hidden, Logprobs, NextToken, Span, Want
 from selrun.errors import ModelError
+from selrun.runtime import sweeping
 from selrun.runtime.forward import Block, sweep
 from selrun.runtime.models import LoadedModel, load
 from selrun.runtime.nano import nano_model, nano_tokenizer
+from selrun.runtime.sources import ModelSource
 from selrun.runtime.tokens import Sequences
 
 VOCABULARY, HIDDEN, LAYERS = 259, 32, 3
@@ -414,6 +416,16 @@ def test_a_row_too_large_for_memory_is_named_by_its_tokens() -> None:
     Short(model.model, 100, ERRORS[0])
     with pytest.raises(ModelError, match="a row of 230 tokens does not fit into memory") as raised:
         list(sweep(model, many(), [NextToken(("A",))]))
+    assert raised.value.code == "E441"
+
+
+def test_a_model_that_does_not_fit_into_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: Any) -> None:
+        raise ERRORS[0]
+
+    monkeypatch.setattr(sweeping, "resident", refuse)
+    with pytest.raises(ModelError, match="`nano` does not fit into the memory of cuda in float32") as raised:
+        sweeping.loaded(ModelSource("nano", "nano", "nano"), "float32", "cuda")
     assert raised.value.code == "E441"
 
 
