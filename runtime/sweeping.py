@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .models import LoadedModel
     from .tokens import Sequences
 
-VERSION = 1
+VERSION = 2
 """Part of every pass key; raised when the numbers of the forward pass change."""
 
 FIRST_SHARD_TOKENS = 16_384
