@@ -49,7 +49,7 @@ def kind_of(expression: tree.Expr, schema: Schema) -> Kind:
         case tree.Bool():
             return "bool"
         case tree.ListOf():
-            _one_kind("a list", expression.items, schema)
+            _one_kind("a list", expression.items, _kinds(expression.items, schema))
             return "list"
         case tree.Unary():
             wants: Kind = "bool" if expression.operator == "not" else "number"
@@ -100,8 +100,15 @@ def _subtracted(name: str, schema: Schema) -> str | None:
     return None
 
 
+def _kinds(expressions: Sequence[tree.Expr], schema: Schema) -> list[Kind]:
+    return [kind_of(expression, schema) for expression in expressions]
+
+
 def _operand(expression: tree.Expr, schema: Schema, wants: Kind, operator: str) -> Kind:
-    kind = kind_of(expression, schema)
+    return _wanted(expression, kind_of(expression, schema), wants, operator)
+
+
+def _wanted(expression: tree.Expr, kind: Kind, wants: Kind, operator: str) -> Kind:
     if not fits(kind, wants) or isinstance(expression, tree.Null):
         raise problem(
             "E301",
@@ -117,11 +124,10 @@ def _in_words(expression: tree.Expr, kind: Kind) -> str:
     return "null" if isinstance(expression, tree.Null) else f"a {KINDS[kind]}"
 
 
-def _one_kind(what: str, values: Sequence[tree.Expr], schema: Schema) -> Kind:
+def _one_kind(what: str, values: Sequence[tree.Expr], kinds: Sequence[Kind]) -> Kind:
     """What several values are that stand for one another; null stands for any."""
     first: Kind = "any"
-    for value in values:
-        kind = kind_of(value, schema)
+    for value, kind in zip(values, kinds, strict=True):
         if not fits(kind, first):
             raise problem(
                 "E301",
@@ -148,8 +154,9 @@ def _binary_kind(expression: tree.Binary, schema: Schema) -> Kind:
 
 
 def _membership(expression: tree.Binary, schema: Schema) -> Kind:
-    where = kind_of(expression.right, schema)
-    kind_of(expression.left, schema)
+    if isinstance(expression.right, tree.ListOf):
+        return _member_of_list(expression.left, expression.right.items, schema)
+    where, left = _kinds((expression.right, expression.left), schema)
     if not fits(where, "list") and where != "text":
         raise problem(
             "E301",
@@ -158,10 +165,15 @@ def _membership(expression: tree.Binary, schema: Schema) -> Kind:
             "not a list",
             help='write `in ["a", "b"]`',
         )
-    if isinstance(expression.right, tree.ListOf):
-        _one_kind("a list", (expression.left, *expression.right.items), schema)
-    elif where == "text":
-        _operand(expression.left, schema, "text", expression.operator)
+    if where == "text":
+        _wanted(expression.left, left, "text", expression.operator)
+    return "bool"
+
+
+def _member_of_list(value: tree.Expr, items: Sequence[tree.Expr], schema: Schema) -> Kind:
+    kinds = _kinds(items, schema)
+    _one_kind("a list", items, kinds)
+    _one_kind("a list", (value, *items), (kind_of(value, schema), *kinds))
     return "bool"
 
 
@@ -192,8 +204,9 @@ def _has_null(expression: tree.Binary) -> bool:
 
 def _call_kind(call: tree.Call, schema: Schema) -> Kind:
     function, values = FUNCTIONS[call.name.text], [argument.value for argument in call.arguments]
-    for position, value in enumerate(values):
-        kind, wants = kind_of(value, schema), function.kind_at(position)
+    kinds = _kinds(values, schema)
+    for position, (value, kind) in enumerate(zip(values, kinds, strict=True)):
+        wants = function.kind_at(position)
         if not fits(kind, wants) or (wants != "any" and isinstance(value, tree.Null)):
             raise problem(
                 "E301",
@@ -204,9 +217,9 @@ def _call_kind(call: tree.Call, schema: Schema) -> Kind:
             )
     match call.name.text, values:
         case "if", [_, *cases]:
-            return _one_kind("`if`", cases, schema)
+            return _one_kind("`if`", cases, kinds[1:])
         case "coalesce", cases:
-            return _one_kind("`coalesce`", cases, schema)
+            return _one_kind("`coalesce`", cases, kinds)
         case "matches", [_, tree.Text() as pattern]:
             _check_pattern(pattern)
     return function.gives

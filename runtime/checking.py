@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..compiler.check import Checked
 from ..compiler.facts import Answer, CardOf, Columns, Question, SchemaOf, Unavailable
@@ -47,4 +47,4 @@ class Glance(World):
 
 def is_here(target: str) -> bool:
     """Whether a model is made here or meant to lie in a local folder."""
-    return target == NANO or target.startswith((".", "/", "~")) or Path(target).is_dir()
+    return target == NANO or target.startswith((".", "/", "~")) or os.path.isdir(target)

@@ -205,10 +205,11 @@ def _encoder_context(folder: Path, target: str) -> int | None:
 
 def found(target: str, *, weights: bool = True) -> Path:
     """The folder that holds a model: its own, the hub's, or the one a package carries."""
-    folder = Path(target).expanduser()
-    if folder.is_dir():
+    # Unlike Path's, these take any text: one too long for a path, a user who is not there.
+    folder = Path(os.path.expanduser(target))
+    if os.path.isdir(folder):
         return folder
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise ModelError(
             "E431", f"`{target}` is a file, not a model's folder", help="name the folder it lies in"
         )
