@@ -105,19 +105,20 @@ def run_facts(run: Execution, output: str, seconds: float) -> dict[str, Any]:
 
 
 def step_facts(run: Execution, output: str) -> list[dict[str, Any]]:
-    """What each step on the way to an output did to the rows."""
+    """What each step on the way to an output did to the rows; `compare` reads rows to compare others with."""
+    origins = run.plan.graph.origins(output)
     return [
         {
             "number": number,
             "title": step.title,
-            "kind": step.kind,
+            "kind": "compare" if step.kind == "read" and key not in origins else step.kind,
             "rows_in": step.rows_in,
             "rows_out": step.rows_out,
             "without_value": step.nulls,
             "seconds": round(step.seconds, 4),
             "notes": dict(step.notes),
         }
-        for number, (_, step) in enumerate(steps_of(run, output), start=1)
+        for number, (key, step) in enumerate(steps_of(run, output), start=1)
     ]
 
 

@@ -388,7 +388,8 @@ def test_an_operation_is_described_with_all_its_parameters(capsys: pytest.Captur
 
 def test_a_verb_lists_its_nouns(capsys: pytest.CaptureFixture[str]):
     listed = said(capsys, "ops", "dedup")[1].splitlines()
-    assert [line.split()[0] for line in listed] == ["dedup", "decontaminate", "exact", "minhash", "semdedup"]
+    nouns = [line.split()[0] for line in listed if not line.startswith("   ")]
+    assert nouns == ["dedup", "decontaminate", "exact", "minhash", "semdedup"]
     assert said(capsys, "ops", "embed")[1].startswith("embed\n\nThe vector that ")
     code, _, err = said(capsys, "ops", "generate")
     assert (code, err.splitlines()[0]) == (2, "error: nothing installed can `generate`")

@@ -17,8 +17,8 @@ from selrun.runtime.store import Store
 NANO = dict.fromkeys(("llama2-7b", "gpt2", "gpt2-large", "minilm", "ranker"), "nano")
 RECIPES = sorted((*(ROOT / "examples").glob("*.sel"), *(ROOT / "tests" / "recipes").glob("*.sel")))
 OPERATIONS = {f"{verb} {noun}": op.example for (verb, noun), op in catalogue().ops.items() if op.example}
-NOT_RUN = ("longer.sel",)
-"""Recipes with steps that need what is not there: a judge, or files of their own."""
+NOT_RUN = ("longer.sel", "compare.sel")
+"""Recipes that need what is not there: a judge, files of their own, more rows."""
 GENERATED = {f"generated {seed}": Maker(seed).recipe() for seed in range(50)}
 NOT_INSTALLED = "E545"
 """What an example ends in whose package is an extra."""
