@@ -388,7 +388,9 @@ def test_python_compiles_and_explains(here: Path):
 def test_a_union_of_rows_not_chosen_yet_is_at_most_the_sum(here: Path, tmp_path: Path):
     text = "(score ifd using nano | top 3 by ifd) + (score length | top 4 by length)"
     told = str(api.explain(text, "rows.jsonl", store=tmp_path / "empty"))
-    assert [line.split()[1:] for line in told.splitlines() if " +  " in line] == [["+", "at", "most", "7", "rows"]]
+    assert [line.split()[1:] for line in told.splitlines() if " +  " in line] == [
+        ["+", "at", "most", "7", "rows"]
+    ]
 
 
 def test_a_run_does_not_change_the_caller_s_frame(store: Path):
