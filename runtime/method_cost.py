@@ -9,7 +9,8 @@ from dataclasses import replace
 from ..compiler.check import builtin_facts, check
 from ..compiler.lower import lower
 from ..compiler.op import Train
-from ..compiler.plan import Fit, Plan
+from ..compiler.plan import Fit, Plan, Sweep
+from ..compiler.wants import Perturbed
 from .reference import Method, Parameter
 
 STAND_INS = {
@@ -51,11 +52,22 @@ def parts(plan: Plan) -> Iterator[str]:
     trainings = sum(isinstance(task, Fit) for task in plan.tasks)
     if trainings:
         yield f"{trainings} training{'s' * (trainings > 1)}"
-    passes = Counter(asked(plan, sweep.model, trainings) for sweep in plan.sweeps if sweep.forwards)
-    yield from (f"{number} pass{'es' * (number > 1)} of {model}" for model, number in passes.items())
+    passes = Counter[str]()
+    for sweep in plan.sweeps:
+        passes[asked(plan, sweep, trainings)] += readings(sweep) if sweep.forwards else 0
+    yield from (
+        f"{number} pass{'es' * (number > 1)} of {model}" for model, number in passes.items() if number
+    )
 
 
-def asked(plan: Plan, model: str, trainings: int) -> str:
-    """The model by its name, or as one that the method trains."""
-    node = plan.graph[model]
-    return f"the trained model{'s' * (trainings > 1)}" if isinstance(node.op, Train) else f"`{node.title}`"
+def readings(sweep: Sweep) -> int:
+    """How often the model reads a row: perturbed copies with and without their prompt, or once."""
+    copies = max((ask.want.copies for ask in sweep.asks if isinstance(ask.want, Perturbed)), default=0)
+    return 2 * copies + any(not isinstance(ask.want, Perturbed) for ask in sweep.asks)
+
+
+def asked(plan: Plan, sweep: Sweep, trainings: int) -> str:
+    """The model by its name, or as one that the method trains, and whether it reads anchors after each row."""
+    node = plan.graph[sweep.model]
+    name = f"the trained model{'s' * (trainings > 1)}" if isinstance(node.op, Train) else f"`{node.title}`"
+    return f"{name} with all anchors after each row" if sweep.beside else name

@@ -28,7 +28,7 @@ class Knn(PlacingBy, Score):
     rowwise = False
     paper = "https://arxiv.org/abs/2307.06290"
     default_model = "minilm"
-    range = "0 (as many equal rows) and above; at most 2 between vectors of length 1"
+    range = "0 (k other rows are equal) and above; at most 2 between vectors of length 1"
     missing = "rows without a vector"
     conversations = (
         "last: the last prompt, or what `of` names; a language model reads everything before it too"

@@ -30,10 +30,10 @@ class Selectit(Score):
     standard deviation. Of several models (model level), `using [a, b]`: the mean weighted by the models' sizes
     (Liu et al., 2024, arXiv 2402.16705).
 
-    `faithful`: the authors' scripts, which take a second softmax of p, sum over as many digits as there are
-    prompts and divide by one less, and weigh models by 7/20, 13/20 and 70/90 in their order. By default p is
-    normalised once, the spread is of all five digits, the weights add up to 1, a row that is too long keeps the
-    question at its end, and a row without a response has no score.
+    `faithful`: the authors' scripts, which take a second softmax of p, divide by `prompts` - 1 in place of 4, at
+    the sentence level after a sum over the first `prompts` digits only, and weigh models by 7/20, 13/20 and 70/90
+    in their order. By default p is normalised once, the spread is of all five digits, the weights add up to 1, a
+    row that is too long keeps the question at its end, and a row without a response has no score.
     """
 
     noun = "selectit"

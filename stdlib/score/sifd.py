@@ -25,8 +25,8 @@ class Sifd(Score):
     exp of the mean of Δ_t = loss(t | prompt) − loss(t) over the row's tokens t with a |Δ_t| above the (1 − share)
     quantile of all tokens of all rows (S-IFD of T-SHIRT, Fu et al., 2025, arXiv 2506.01317). The paper averages
     over 30 `copies` of each row with perturbed embeddings, and of the rows with a high mean keeps those that vary
-    little: `score sifd(copies = 30)`, and once more with `take = deviation` under another name. It keeps rows
-    whose `ifd(superfiltering)` is below 1.
+    little: `score sifd(copies = 30)`, and once more with `take = deviation` under another name, of which `bottom`
+    keeps the low ones. It keeps rows whose `ifd(superfiltering)` is below 1.
 
     `faithful`: tokenise and cut as the authors' script, rows and copies without a token above the quantile being
     1; by default those, of which the prompt changes nothing, have no value rather than the best one.
@@ -36,7 +36,7 @@ class Sifd(Score):
     positional = ("share",)
     rowwise = False
     paper = "https://arxiv.org/abs/2506.01317"
-    range = "above 0; above 1 the prompt hinders"
+    range = "above 0; above 1 the prompt hinders; with `take = deviation` 0 or more"
     missing = "rows with an empty response, with none left inside the window, and with no token that matters"
     example = 'load "examples/tasks.jsonl" | score sifd using nano | filter sifd < 1 | top 5 by sifd'
 

@@ -25,7 +25,7 @@ class Ttr(TextScore):
     noun = "ttr"
     positional = ("variant",)
     paper = "https://doi.org/10.1023/A:1001749303137"
-    range = "above 0; `plain`, `herdan`, `msttr` and `mattr` up to 1"
+    range = "0 or more, `summer` below 0 too; `plain`, `herdan`, `msttr` and `mattr` up to 1"
     missing = "rows whose part has too few words for the variant"
     example = 'load "examples/tasks.jsonl" | score ttr(root) | top 5 by ttr'
 

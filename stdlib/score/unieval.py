@@ -41,8 +41,8 @@ class Unieval(Score):
     Engagingness is asked without a fact.
 
     `faithful`: engagingness is asked of every sentence that NLTK finds and added up, as the authors' script does,
-    so that long responses exceed 1; by default it is one question about the whole. The other dimensions are the
-    same either way.
+    so that long responses exceed 1, and needs the extra `sentences` (E569); by default it is one question about
+    the whole. The other dimensions are the same either way.
     """
 
     noun = "unieval"

@@ -29,7 +29,7 @@ class Bins(PlacingBy, Cover):
     Each of `k` bins takes greedily, from the rows that the bins before it left, the row that is most like all of
     those and least like the bin so far: gain(x | S) = Σ_p p·x - 2 Σ_{s in S} s·x (Zhou et al., 2023, arXiv 2308.10524,
     eq. 3, as the similarity of unit vectors); ties go to the earlier row. From each bin rows are drawn at random;
-    result bin by bin, in the order drawn. Rows without a vector are in no bin.
+    result bin by bin, in the order drawn. Rows without a vector are in no bin. Time grows with the square of the rows.
 
     `faithful`: as the authors' script, with ⌊n / k⌋ rows in each bin, none in a bin where n is no multiple, ⌊keep / k⌋
     drawn from each, vectors of any length, and sums in float32 for up to 8,000 rows; by default bins share all rows

@@ -34,8 +34,8 @@ class Minhash(Dedup):
     Two texts are as alike as their sets of shingles, `shingle` words that follow each other: J = |A ∩ B| / |A ∪
     B| (Broder, 1997). In order, a row goes where J with a row that stays is at least the threshold. MinHash
     signatures in bands find the pairs to compare (Leskovec, Rajaraman and Ullman, section 3.4): a pair at the
-    threshold is found in 98 of 100 cases, a closer one more surely. J itself is exact, so no row goes that is
-    less alike. Rows without a word stay.
+    threshold is found in 98 of 100 cases, a closer one more surely. J itself is counted, over hashes of 32
+    bits, and not estimated, so no row goes that is less alike. Rows without a word stay.
     """
 
     noun = "minhash"

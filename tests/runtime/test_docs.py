@@ -17,14 +17,16 @@ def test_the_documents_are_current():
     assert (stale, gone) == ([], []), "run `make docs`"
 
 
-KNOWN = ("cherry", "diverseevol", "random")
+KNOWN = ("cherry", "diverseevol", "nuggets", "random", "tshirt")
 
 
 def test_every_method_says_what_it_costs():
     assert {method.name: cost(method) for method in methods() if method.name in KNOWN} == {
         "cherry": "1 training, 1 pass of `m`, 2 passes of the trained model",
         "diverseevol": "10 trainings, 10 passes of the trained models",
+        "nuggets": "1 pass of `m`, 1 pass of `m` with all anchors after each row",
         "random": "none",
+        "tshirt": "62 passes of `gpt2`",
     }
 
 
