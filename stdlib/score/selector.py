@@ -52,7 +52,7 @@ class Selector(Score):
     """
 
     features: tuple[Expression, ...] = Field(min_length=1)
-    """The numbers and vectors that it reads, in order."""
+    """The numbers and vectors that it reads, in order; four numbers or a multiple of that in all."""
     weights: str | None = None
     """A safetensors file of weights."""
     label: Expression | None = None

@@ -30,9 +30,9 @@ class Dsir(Select):
 
     A row's weight is Σ over its n-grams of log p(target) - log p(pool), with the shares of `buckets` hash buckets
     of words and pairs of words as p; Gumbel noise is added and the greatest are taken, which draws without
-    replacement in proportion to the weights (arXiv 2302.03169, section 3). As in the authors' package but for the
-    hash, and for their leaving out texts of fewer than 100 words. The result is in the order of the input. Target
-    rows that are in the pool too are warned about.
+    replacement in proportion to exp(weight) (arXiv 2302.03169, section 3). As in the authors' package but for the
+    hash, and for their leaving out texts of fewer than 100 words. Rows without a word are never drawn. The result is
+    in the order of the input. Target rows that are in the pool too are warned about.
     """
 
     verb = "sample"
