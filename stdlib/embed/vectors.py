@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...compiler.expression import physical
@@ -35,6 +35,17 @@ def vectors_of(
         return Request(model, View(BARE, limit=limit, text=TEXT_COLUMNS[of]), Embedding())
     parts = ("prompt",) if of == "prompt" else ("prompt", "response")
     return Request(model, View(template, parts, limit), Hidden(-1, pool, of))
+
+
+def closed_vectors_of(model: Model, template: Template, *, limit: int, pool: Pool) -> Request:
+    """One vector a row over its text as LLaMA's training scripts write it: one text that ends with `</s>`.
+
+    The scripts tokenise it at once and cut its end.
+    """
+    closed = replace(template, reply="{response}</s>")
+    return Request(
+        model, View(closed, limit=limit, seam="joint", start="tokenizer"), Hidden(-1, pool, "whole")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from ...compiler.op import Answers, Cover, Picked
+from ...compiler.op import Answers, Cover, Picked, Request
 from ...compiler.values import Amount, Expression
 from ..embed.placing import PlacingBy
-from ..embed.vectors import Points
+from ..embed.vectors import Points, closed_vectors_of
 from .amounts import no_row, too_many
 from .diverseevol import as_published, drawn_as_published, whitened, whitened_as_published
 from .farthest import Covered, farthest_first
@@ -17,6 +17,9 @@ from .farthest import Covered, farthest_first
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
+
+WINDOW = 512
+"""The `model_max_length` of DiverseEvol's script."""
 
 
 class Kcenter(PlacingBy, Cover):
@@ -27,8 +30,8 @@ class Kcenter(PlacingBy, Cover):
     et al., 2023, arXiv 2311.15653, step 2). `diverseevol`: from 100 random rows, result in the order of the
     input (Wu et al., 2023, arXiv 2311.08182, eq. 1). Rows without a vector are never chosen.
 
-    `faithful`: with `diverseevol`, as its script draws the first rows and rounds distances; the default differs
-    in that near copies of chosen rows are near.
+    `faithful`: with `diverseevol`, as its script draws the first rows, writes whole rows out and rounds distances;
+    the default differs in that rows have no end token and that near copies of chosen rows are near.
     """
 
     noun = "kcenter"
@@ -51,13 +54,25 @@ class Kcenter(PlacingBy, Cover):
     variant: Literal["mods", "diverseevol"] = "mods"
     """Whose start and order of the result."""
     faithful: bool = False
-    """With `diverseevol`: the rows that its script draws with the same seed, and distances as it rounds them,
-    so that near copies of chosen rows, whose distance comes out as the root of a negative number, are chosen
-    first."""
+    """With `diverseevol`: the rows that its script draws with the same seed, of whole rows the vectors over 512
+    tokens with `</s>` at the end, and distances as it rounds them, so that near copies of chosen rows, whose
+    distance comes out as the root of a negative number, are chosen first."""
     whiten: int | None = Field(None, ge=1)
     """Distances are those of so many principal components at equal variance and length 1, an option of
     DiverseEvol's script; of the vectors themselves where not given."""
     seed: int = 0
+
+    @property
+    def _published(self) -> bool:
+        return self.faithful and self.variant == "diverseevol"
+
+    def requests(self) -> dict[str, Request]:
+        known = super().requests()
+        if not known or self.using is None or self.using.kind == "encoder":
+            return known
+        if not self._published or self.of != "whole":
+            return known
+        return {"vector": closed_vectors_of(self.using, self.template, limit=WINDOW, pool="mean")}
 
     def pick(self, known: Answers) -> Picked:
         rows, placed = known.rows.height, self.placed(known)
@@ -67,12 +82,11 @@ class Kcenter(PlacingBy, Cover):
             raise no_row(self.keep, rows)
         if more > there:
             raise too_many(f"kcenter({self.keep})", more, there)
-        published = self.faithful and self.variant == "diverseevol"
         if self.whiten is not None:
-            whiten = whitened_as_published if published else whitened
+            whiten = whitened_as_published if self._published else whitened
             placed = Points(whiten(placed.vectors, self.whiten), placed.rows)
         start = before or self._start(placed)[:more]
-        greedy = as_published if published else farthest_first
+        greedy = as_published if self._published else farthest_first
         covered = greedy(placed.vectors, start, len(before) + more - len(start))
         return self._picked(covered, placed, rows)
 
@@ -91,7 +105,7 @@ class Kcenter(PlacingBy, Cover):
             away = placed.vectors - placed.vectors.mean(axis=0, dtype=np.float64)
             return [int((away**2).sum(axis=1).argmin())]
         count = min(self.initial or (100 if self.variant == "diverseevol" else 1), len(placed))
-        if self.faithful and self.variant == "diverseevol":
+        if self._published:
             return drawn_as_published(len(placed), count, self.seed)
         # The legacy generator draws the row that MoDS draws with the same seed; with replacement, as there.
         drawn = np.random.RandomState(self.seed).choice(len(placed), count, replace=count == 1)

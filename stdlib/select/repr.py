@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from ...compiler.values import Amount, Expression
 from ...compiler.wants import Template
 from ...errors import DataError
 from ..embed.placing import Placing
+from ..embed.vectors import closed_vectors_of
 from .amounts import rows_wanted
 from .deita import Metric, Sieved, as_published
 from .top import best_first
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 """How many rows are compared with the taken ones at once; any number gives the same choice."""
+WINDOW = 2048
+"""The `max_length` of the authors' script."""
 DOUBT = 5e-6
 """So far a float32 product of unit vectors is off at most."""
 
@@ -34,7 +38,8 @@ class Repr(Placing, Cover):
     without a score or a vector are never taken. A language model's vector is its last hidden state of the
     last token of the conversation in the Vicuna template, as in the paper.
 
-    `faithful`: as DEITA's script; the default differs in that a vector of length 0, which is like no other,
+    `faithful`: as DEITA's script, which has a blank before a response, `</s>` after it, and the vector of that; the
+    default differs in that the last token is the response's own, that a vector of length 0, which is like no other,
     is not taken, that float64 decides near the threshold, and that there are no batches.
     """
 
@@ -58,9 +63,9 @@ class Repr(Placing, Cover):
     pool: Literal["last", "mean", "first"] = "last"
     """How a language model's states become one vector."""
     max_tokens: int | None = Field(None, ge=1)
-    """The model reads so many tokens; its context where not given."""
+    """The model reads so many tokens; its context (faithful: 2048) where not given."""
     faithful: bool = False
-    """Zero vectors, batches and distances as in DEITA's script."""
+    """Texts, zero vectors, batches and distances as in DEITA's script."""
     batch: int = Field(1, ge=1)
     """With `faithful`: so many rows are compared at once, each with refused ones of the batch too."""
     metric: Metric = "cosine"
@@ -82,7 +87,12 @@ class Repr(Placing, Cover):
 
     def requests(self) -> dict[str, Request]:
         vector = self.vector(limit=self.max_tokens, pool=self.pool)
-        return {} if vector is None else {"vector": vector}
+        if vector is None or self.using is None:
+            return {}
+        if self.faithful and self.of == "whole" and self.using.kind != "encoder":
+            limit = self.max_tokens or WINDOW
+            vector = closed_vectors_of(self.using, spaced(self.template), limit=limit, pool=self.pool)
+        return {"vector": vector}
 
     def pick(self, known: Answers) -> Picked:
         import numpy as np
@@ -148,6 +158,11 @@ class Repr(Placing, Cover):
         why = pl.coalesce("reason", "late", pl.lit(f"no vector or no `{self.by.text}` score"))
         taken = pl.col("row").is_in(order.implode())
         return every.select(pl.when(~taken).then(why).alias("reason"))["reason"]
+
+
+def spaced(template: Template) -> Template:
+    """The template with a blank before the response."""
+    return replace(template, with_input=template.with_input + " ", without_input=template.without_input + " ")
 
 
 def unlike(directions: np.ndarray, threshold: float, wanted: int) -> Sieved:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 from selrun.compiler.op import Select
-from selrun.compiler.values import Count, Expression
+from selrun.compiler.values import Count, Expression, Model
+from selrun.runtime.tokens import encode
 from selrun.stdlib.select.bins import Bins
 from selrun.stdlib.select.facility import Facility
 from selrun.stdlib.select.farthest import farthest_first
@@ -18,7 +19,7 @@ from selrun.stdlib.select.graphcut import graph_cut_bins
 from selrun.stdlib.select.kcenter import Kcenter
 from selrun.stdlib.select.repr import Repr
 
-from .claim import Compared, claim, golden
+from .claim import Compared, beside, claim, golden
 
 DEITA, DIVERSE = "golden/deita_filter.json", "golden/diverseevol_kcenter.json"
 DQ, FLA, MODS = "golden/dq_bins.json", "golden/superfiltering_fla.json", "golden/mods_kcenter.json"
@@ -193,6 +194,27 @@ def kcenter_without_nan() -> Compared:
     expected = read(DIVERSE)["fields"]["duplicate_demo"]["corrected_order_nan_as_zero"]
     vectors = np.load(golden("diverseevol_duplicate_demo.npz"))["emb"]
     return Compared(farthest_first(vectors, range(40), 20).order[40:], expected)
+
+
+@claim("kcenter: what DiverseEvol's model reads", source="golden/diverseevol_embeddings.json")
+def tokens_of_diverseevol() -> Compared:
+    from transformers import AutoTokenizer
+
+    known = read("golden/diverseevol_embeddings.json")
+    rows = pl.DataFrame(known["input"]["rows"][: len(known["fields"]["input_ids_first3"])])
+    frame = rows.select(
+        pl.col("instruction").alias("@instruction"),
+        pl.col("instruction").alias("@prompt"),
+        pl.col("input").alias("@input"),
+        pl.col("output").alias("@response"),
+        pl.lit(None, pl.String).alias("@system"),
+        pl.lit(None, pl.String).alias("@history"),
+    )
+    model = Model(key="m", label="m", kind="causal")
+    op = Kcenter(keep=Count(rows=1), using=model, of="whole", variant="diverseevol", faithful=True)
+    tokenizer = AutoTokenizer.from_pretrained(beside("models/tiny-llama"))
+    ours = encode(op.requests()["vector"].view, frame, tokenizer).ids
+    return Compared(list(ours), [token for row in known["fields"]["input_ids_first3"] for token in row])
 
 
 def added(vectors: np.ndarray, seen: Iterable[int], more: int, **fields: Any) -> list[int]:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from answers import ENCODER, column, given
+from answers import ENCODER, NANO, column, given
 from hypothesis import given as over
 from hypothesis import settings
 from hypothesis import strategies as st
 from selrun.compiler.values import Count
 from selrun.errors import DataError
+from selrun.runtime.nano import nano_tokenizer
+from selrun.runtime.tokens import encode
 from selrun.stdlib.select import diverseevol, farthest
 from selrun.stdlib.select.kcenter import Kcenter
 
@@ -149,3 +151,18 @@ def test_the_faithful_choice_by_whitened_components_is_that_of_the_whole_table(s
     options = {"variant": "diverseevol", "faithful": True, "initial": 9, "seed": seed, "whiten": whiten}
     found = kcenter(vectors, 9 + 50, **options).order.to_list()
     assert found == published_table(vectors, seed, 9, 50, whiten)
+
+
+def test_the_faithful_diverseevol_reads_whole_rows_to_their_end_token():
+    rows = {"@instruction": ["Hi"], "@prompt": ["Hi"], "@input": [""], "@response": ["Hello"]}
+    absent = {name: [None] for name in ("@system", "@history")}
+    op = Kcenter(keep=Count(rows=1), using=NANO, of="whole", variant="diverseevol", faithful=True)
+    asked, tokenizer = op.requests()["vector"], nano_tokenizer()
+    shown = encode(asked.view, pl.DataFrame({**rows, **absent}), tokenizer)
+    assert tokenizer.decode(shown.ids).endswith("### Instruction:\nHi\n\n### Response:Hello</s>")
+    assert (asked.view.limit, asked.want.pool) == (512, "mean")
+
+
+def test_other_vectors_are_the_same_for_the_faithful_diverseevol():
+    fields = {"keep": Count(rows=1), "using": NANO, "variant": "diverseevol"}
+    assert Kcenter(**fields, faithful=True).requests() == Kcenter(**fields).requests()

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from answers import ENCODER, column, given
+from answers import ENCODER, NANO, column, given
 from hypothesis import given as over
 from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from selrun.compiler.values import Count
 from selrun.errors import DataError
+from selrun.runtime.nano import nano_tokenizer
+from selrun.runtime.tokens import encode
 from selrun.stdlib.embed.directions import unit
 from selrun.stdlib.select import repr as module
 from selrun.stdlib.select.deita import as_published
@@ -179,3 +181,20 @@ def test_no_rows_give_no_rows(faithful: bool):
 def test_batches_are_for_the_faithful_form():
     with pytest.raises(ValidationError, match="`faithful = true` alone"):
         Repr(by=column("evol"), using=ENCODER, batch=8)
+
+
+def test_the_faithful_filter_reads_the_conversation_to_its_end_token():
+    rows = {"@instruction": ["Hi"], "@prompt": ["Hi"], "@input": [""], "@response": ["Hello"]}
+    absent = {name: [None] for name in ("@system", "@history")}
+    op = Repr(threshold=0.9, by=column("evol"), using=NANO, faithful=True)
+    asked, tokenizer = op.requests()["vector"], nano_tokenizer()
+    shown = encode(asked.view, pl.DataFrame({**rows, **absent}), tokenizer)
+    assert tokenizer.decode(shown.ids).endswith("questions. USER: Hi ASSISTANT: Hello</s>")
+    assert (asked.view.limit, asked.want.pool) == (2048, "last")
+
+
+def test_an_encoder_reads_the_plain_text_for_the_faithful_filter_too():
+    asked = [
+        Repr(threshold=0.9, by=column("evol"), using=ENCODER, faithful=f).requests() for f in (True, False)
+    ]
+    assert asked[0] == asked[1]
