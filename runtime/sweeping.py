@@ -207,7 +207,8 @@ class SweepWorker:
         over = too_long(sequences, anchors, context)
         own = [problem or (TOO_LONG if long else None) for problem, long in zip(problems, over, strict=True)]
         rows = np.flatnonzero([problem is None for problem in own])
-        return continued(self.model, sequences, rows, want, anchors), own
+        block = continued(self.model, sequences, rows, want, anchors)
+        return block, told(own, block, want, sequences)
 
     def perturbed(
         self, frame: pl.DataFrame, given: Sequences, want: Perturbed, problems: list[str | None]
@@ -221,7 +222,8 @@ class SweepWorker:
         alone = encode(want.alone, frame, self.model.tokenizer, self.model.card.context)
         own = [problem or without for problem, without in zip(problems, alone.problems, strict=True)]
         rows = np.flatnonzero([problem is None for problem in own])
-        return perturbed(self.model, given, alone, rows, frame["@key"][rows].to_list(), want), own
+        block = perturbed(self.model, given, alone, rows, frame["@key"][rows].to_list(), want)
+        return block, told(own, block, want, given)
 
     def leftover(self, problems: Sequence[str | None]) -> dict[View, list[Ask]]:
         """Folded asks by their own view, where some rows could not be read from the longer one."""
@@ -264,6 +266,13 @@ class Answered:
     of: dict[Ask, list[str | None]]
     problems: list[str | None]
     tokens: int
+
+
+def told(problems: list[str | None], block: Block, want: Want, sequences: Sequences) -> list[str | None]:
+    """The problems, with those of the rows that the model was shown and has no numbers for."""
+    without = block.rows[block.answers[want].is_null().to_numpy()].tolist()
+    late = {row: sequences.late[row] for row in without}
+    return [late.get(row, problem) for row, problem in enumerate(problems)]
 
 
 def _in_order(want: Want, parts: list[tuple[Any, pl.Series]], rows: int) -> pl.Series:

@@ -261,10 +261,11 @@ def pool(states: Tensor, how: Pool) -> Tensor:
             return (weights / weights.sum()) @ states
 
 
-def lists(values: np.ndarray, counts: np.ndarray) -> pl.Series:
+def lists(values: np.ndarray | pl.Series, counts: np.ndarray) -> pl.Series:
     """`List(Float32)`: so many of the values for each row, in order."""
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    array = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.float32)))
+    numbers = values.to_arrow() if isinstance(values, pl.Series) else pa.array(values.astype(np.float32))
+    array = pa.LargeListArray.from_arrays(pa.array(offsets), numbers)
     return pl.Series("answer", array)
 
 

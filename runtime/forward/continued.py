@@ -18,8 +18,9 @@ from .answers import lists
 from .body import LAST, Body, Slots
 from .head import Measure, measured
 from .memory import ran_out, token_budget_from_memory
+from .packed import bend_of
 from .packing import Pack, Segment
-from .sweep import Block, halved
+from .sweep import Block, halved, numbers_alone
 
 if TYPE_CHECKING:
     from ..models import LoadedModel
@@ -123,7 +124,8 @@ def continued(
     token_budget: int | None = None,
 ) -> Block:
     """The answers for these rows. In float32 a sum differs by less than 1e-5 of itself from that of a row and an
-    anchor run alone. Where memory runs out, the token budget is halved. Raises ModelError E441.
+    anchor run alone. Where memory runs out, the token budget is halved. A row of which the model says something that
+    is no finite number has no answer, and its reason is in `sequences.late`. Raises ModelError E441.
     """
     started = time.perf_counter()
     found = np.full((len(rows), anchors.count), np.nan, dtype=np.float32)
@@ -132,13 +134,21 @@ def continued(
     tokens = 0
     while run.left:
         part = run.fitting(budget)
-        laid = lay(sequences, rows, part, anchors.common)
+        laid = lay(sequences, rows, part, anchors.common, whole=run.beyond(part[0]))
         if run.answer(part, laid):
             tokens += run.read(laid)
         else:
             budget = halved(budget, run.read(laid), len(part))
-    sums = lists(found.reshape(-1), np.full(len(rows), anchors.count)).list.eval(pl.element().fill_nan(None))
-    return Block(rows, {want: sums}, tokens, time.perf_counter() - started)
+    block = Block(rows, {want: sums_of(found, anchors)}, tokens, time.perf_counter() - started)
+    return numbers_alone(block, sequences, model.dtype)
+
+
+def sums_of(found: np.ndarray, anchors: Anchors) -> pl.Series:
+    """The sums of each row, null where an anchor has no response."""
+    usable = np.isin(np.arange(anchors.count), [anchor.place for anchor in anchors.usable])
+    kept = pl.Series(np.tile(usable, len(found)), dtype=pl.Boolean)
+    sums = pl.select(pl.when(kept).then(pl.Series(found.reshape(-1)))).to_series()
+    return lists(sums, np.full(len(found), anchors.count))
 
 
 Pair = tuple[int, Anchor]
@@ -167,13 +177,20 @@ class Run:
     def length(self, row: int) -> int:
         return int(self.sequences.lengths[self.rows[row]])
 
+    def beyond(self, pair: Pair) -> bool:
+        """Whether a row and an anchor are longer than the bend, beyond which a model turns all positions otherwise."""
+        return self.length(pair[0]) + len(pair[1].ids) > bend_of(self.body.network.config)
+
     def fitting(self, budget: int) -> list[Pair]:
-        """The next pairs that fit into the budget; a row that does not begin the pack fits whole or not at all."""
+        """The next pairs on one side of the bend that fit into the budget.
+
+        A row that does not begin the pack fits whole or not at all.
+        """
         taken: list[Pair] = []
         total = 0
         for pair in reversed(self.left):
             total += self.added(pair, taken[-1] if taken else None)
-            if taken and total > budget:
+            if taken and (total > budget or self.beyond(pair) != self.beyond(taken[0])):
                 return whole(taken, pair[0])
             taken.append(pair)
         return taken
@@ -228,8 +245,13 @@ def whole(taken: list[Pair], following: int) -> list[Pair]:
     return [pair for pair in taken if pair[0] != following]
 
 
-def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair], common: int) -> Pack:
-    """Every row once with what all anchors begin with, and behind it the rest of each, which sees it and itself."""
+def lay(
+    sequences: Sequences, rows: np.ndarray, part: list[Pair], common: int, *, whole: bool = False
+) -> Pack:
+    """Every row once with what all anchors begin with, and behind it the rest of each, which sees it and itself.
+
+    The last token of an anchor predicts nothing, and is laid where anchors are to be as long as they are.
+    """
     ids: list[np.ndarray] = []
     positions: list[np.ndarray] = []
     slots: list[np.ndarray] = []
@@ -243,8 +265,8 @@ def lay(sequences: Sequences, rows: np.ndarray, part: list[Pair], common: int) -
             positions.append(np.arange(parent.length))
             segments.append(parent)
             at += parent.length
-        rest = anchor.fed - common
-        ids.append(anchor.ids[common:-1])
+        rest = anchor.fed - common + whole
+        ids.append(anchor.ids[common : common + rest])
         positions.append(np.arange(parent.length, parent.length + rest))
         before = np.arange(parent.start, parent.start + parent.length)
         slots.append(np.concatenate([before, np.arange(at, at + rest)]))

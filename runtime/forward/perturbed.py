@@ -20,7 +20,7 @@ from .body import LAST, Body
 from .head import measured
 from .memory import ran_out, token_budget_from_memory
 from .packing import Pack, Segment
-from .sweep import Block, halved
+from .sweep import Block, halved, numbers_alone
 
 if TYPE_CHECKING:
     from ..models import LoadedModel
@@ -78,7 +78,8 @@ def perturbed(
     found = [run.changes(both(given, alone, row), key) for row, key in zip(rows, keys, strict=True)]
     values = np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
     answers = lists(values, np.array([len(each) for each in found], dtype=np.int64))
-    return Block(rows, {want: answers}, run.tokens, time.perf_counter() - started)
+    block = Block(rows, {want: answers}, run.tokens, time.perf_counter() - started)
+    return numbers_alone(block, given, model.dtype)
 
 
 @dataclass

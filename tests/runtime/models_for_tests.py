@@ -56,6 +56,21 @@ def granite() -> Any:
     return GraniteForCausalLM(GraniteConfig(**shape(), num_key_value_heads=2, logits_scaling=4.0))
 
 
+def phi3() -> Any:
+    """LongRoPE: rows of more than 40 tokens are turned otherwise, all of their positions."""
+    from transformers import Phi3Config, Phi3ForCausalLM
+
+    scaling = {"type": "longrope", "short_factor": [1.0] * 4, "long_factor": [8.0] * 4}
+    config = Phi3Config(
+        **shape(),
+        num_key_value_heads=2,
+        original_max_position_embeddings=40,
+        rope_scaling=scaling,
+        pad_token_id=0,
+    )
+    return Phi3ForCausalLM(config)
+
+
 def shape() -> dict[str, Any]:
     return {
         "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 48,
@@ -64,7 +79,7 @@ def shape() -> dict[str, Any]:
 
 
 FAMILIES: dict[str, Callable[[], Any]] = {
-    make.__name__: make for make in (llama, gpt2, mistral, gemma2, granite)
+    make.__name__: make for make in (llama, gpt2, mistral, gemma2, granite, phi3)
 }
 
 

@@ -155,6 +155,27 @@ def test_where_memory_runs_out_the_packs_are_halved() -> None:
     assert asked[-1] <= 90
 
 
+@pytest.mark.parametrize("budget", [None, 60])
+def test_pairs_on_both_sides_of_a_bend_share_no_pack(budget: int | None) -> None:
+    model, sequences = loaded("phi3"), rows((25, 12, 5, 24, 23))
+    expected = one_by_one(copy.deepcopy(model.model), sequences, ANCHORS, False)
+    assert_near(answers(model, sequences, token_budget=budget), expected)
+
+
+def test_a_row_whose_numbers_overflow_has_a_reason_and_no_sums() -> None:
+    model, sequences = loaded("llama"), rows((12, 5))
+    sequences.ids[sequences.ids == 299], sequences.ids[3] = 298, 299
+    anchors = some_anchors(9, 0)
+    Body.prepared(model)
+    model.model.get_input_embeddings().weight[299] = float("inf")
+    block = continued(model, sequences, np.arange(2), WANT, anchors)
+    assert block.answers[WANT].is_null().to_list() == [True, False]
+    assert block.answers[WANT][1].is_null().to_list() == [False, True]
+    assert sequences.late == {0: "the model's numbers are not finite in float32"}
+    reasons = sweeping.told([None, None], block, WANT, sequences)
+    assert reasons == ["the model's numbers are not finite in float32", None]
+
+
 # Anchors as tokens
 
 
