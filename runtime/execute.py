@@ -35,7 +35,7 @@ from .rows import Layout, Rows, read_rows, write_rows
 from .shots import with_shots
 from .sources import Memory, ModelSource
 from .store import Store
-from .sweeping import SweepRun, dtype_of, meta_of, passes
+from .sweeping import ENOUGH_ROWS, SweepRun, dtype_of, meta_of, passes
 from .world import World
 
 
@@ -424,7 +424,7 @@ class Execution:
         for asks, rows in lacking:
             for view, those in passes(task.view, asks):
                 run.run(view, those, rows)
-        if run.tokens and run.seconds > 1:
+        if run.tokens and run.seconds > 1 and todo >= ENOUGH_ROWS:
             self.store.remember("speed", self.speed_key(source), run.tokens / run.seconds)
         facts = SweepFacts(
             title, source.label, run.rows, run.tokens, run.seconds, frame.height - todo, run.failed

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-CONTEXT_FIELDS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
+CONTEXT_FIELDS = (
+    "max_position_embeddings",
+    "n_positions",
+    "n_ctx",
+    "max_sequence_length",
+    "max_seq_len",
+    "seq_length",
+)
 UNUSED = "pooler."
 """Weights that BERT's relatives may lack: no vector here is made with them."""
 FILES = (
@@ -105,13 +112,13 @@ class LoadedModel:
 
 
 def describe(target: str) -> Card:
-    """What the files say of a model, without loading it. Raises ModelError E430 to E433."""
+    """What the files say of a model, without loading it. Raises ModelError E430 to E434."""
     if target == nano.NAME:
         return nano.CARD
     folder = found(target, weights=False)
     config = read_config(told_in(folder, target), target)
     return Card(
-        kind="ranker" if comet.is_comet(folder) else kind_of(config, folder),
+        kind="ranker" if comet.is_comet(folder) else kind_of(config, folder, target),
         context=_encoder_context(folder, target) or context_of(config),
         parameters=parameter_count(folder),
         hidden=config.get("hidden_size") or config.get("n_embd") or config.get("d_model"),
@@ -170,8 +177,8 @@ def _reads_distances_alone(config: dict[str, Any]) -> bool:
     return bool(config.get("relative_attention")) and config.get("position_biased_input") is False
 
 
-def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
-    """By the files of a sentence encoder or a ranker, else by the architecture."""
+def kind_of(config: dict[str, Any], folder: Path, target: str) -> ModelKind:
+    """By the files of a sentence encoder or a ranker, else by the architecture. Raises ModelError E434."""
     if (folder / "modules.json").exists():
         return "encoder"
     if (folder / RANKER_HEAD).exists():
@@ -184,8 +191,18 @@ def kind_of(config: dict[str, Any], folder: Path) -> ModelKind:
     if "CLIPModel" in names:
         return "vision"
     if "ForConditionalGeneration" in names:
+        if not config.get("is_encoder_decoder"):
+            raise _more_than_text(names, target)
         return "seq2seq"
     return "encoder" if names else "unknown"
+
+
+def _more_than_text(architecture: str, target: str) -> ModelError:
+    return ModelError(
+        "E434",
+        f"`{target}` is no model that can be run here: {architecture} reads more than text",
+        help="save its language model in a folder of its own, and name that folder",
+    )
 
 
 def has_chat_template(folder: Path, target: str) -> bool:

@@ -27,10 +27,10 @@ from .fitting import KIND, fit_key
 from .run import Texts, compile_recipes, execution, model_notes
 from .settings import Settings
 from .sources import ModelSource
-from .sweeping import SweepRun, passes
+from .sweeping import ENOUGH_ROWS, SweepRun, passes
 from .world import World
 
-PILOT = 64
+PILOT = ENOUGH_ROWS
 """Rows of the sample whose tokens are counted and, with a pilot, run."""
 
 
@@ -231,8 +231,12 @@ class Survey:
         known = self.run.store.memo("speed", key)
         if isinstance(known, float) or not self.pilot:
             return known
-        piloted = self.piloted(task, source, frame.sample(min(PILOT, frame.height), seed=0))
-        if piloted:
+        lacking = pl.concat(
+            [frame.clear(), *(part for _, part in self.sweep_run(task, source).missing(frame))]
+        )
+        sample = lacking.sample(min(PILOT, lacking.height), seed=0)
+        piloted = self.piloted(task, source, sample)
+        if piloted and sample.height >= ENOUGH_ROWS:
             self.run.store.remember("speed", key, piloted)
         return piloted
 

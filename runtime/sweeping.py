@@ -47,6 +47,8 @@ VERSION = 2
 
 FIRST_SHARD_TOKENS = 16_384
 """Of a model whose speed is not known yet."""
+ENOUGH_ROWS = 64
+"""What fewer rows take says little of a model's speed."""
 SHARD_SECONDS = 15.0
 """A killed run loses at most about so much work per worker."""
 SHARD_TOKENS = (4_096, 4_000_000)

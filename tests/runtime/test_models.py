@@ -69,13 +69,25 @@ def test_describing_does_not_import_torch(saved: Path) -> None:
     ("architecture", "kind"),
     [
         ("GPT2LMHeadModel", "causal"), ("LlamaForSequenceClassification", "classifier"),
-        ("T5ForConditionalGeneration", "seq2seq"), ("BertModel", "encoder"),
+        ("BertModel", "encoder"),
     ],
 )  # fmt: skip
 def test_the_architecture_says_the_kind(folder: Path, architecture: str, kind: str) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "architectures": [architecture]}))
     assert describe(str(folder)).kind == kind
+
+
+def test_what_generates_conditionally_is_an_encoder_decoder_or_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    told = {**config, "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}
+    (folder / "config.json").write_text(json.dumps(told))
+    assert describe(str(folder)).kind == "seq2seq"
+    told = {**config, "architectures": ["Gemma3ForConditionalGeneration"]}
+    (folder / "config.json").write_text(json.dumps(told))
+    with pytest.raises(ModelError, match="Gemma3ForConditionalGeneration reads more than text") as raised:
+        describe(str(folder))
+    assert raised.value.code == "E434"
 
 
 # What identifies it

@@ -149,6 +149,7 @@ def test_positions_that_a_model_keeps_for_itself_are_no_context() -> None:
     config = {"max_position_embeddings": 514, "pad_token_id": 1}
     assert models.context_of({**config, "model_type": "xlm-roberta"}) == 512
     assert models.context_of({**config, "model_type": "bert"}) == 514
+    assert models.context_of({"model_type": "mpt", "max_seq_len": 2048}) == 2048
     assert models.context_of({}) is None
 
 

@@ -18,6 +18,7 @@ from selrun.runtime.events import Event, RunDone, TaskDone
 from selrun.runtime.run import Run, execute
 from selrun.runtime.settings import Settings
 from selrun.runtime.sources import forget
+from selrun.runtime.store import Store
 from selrun.runtime.summary import headline
 
 ROWS = few_rows(20, 140)
@@ -397,3 +398,14 @@ def test_a_run_does_not_change_the_caller_s_frame(store: Path):
     frame = pl.DataFrame(ROWS)
     api.run("score length | top 3", frame, store=store)
     assert frame.equals(pl.DataFrame(ROWS))
+
+
+@pytest.mark.parametrize(("count", "kept"), [(20, []), (70, ["speed"])])
+def test_a_speed_of_few_rows_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, kept: list[str]
+):
+    remembered: list[str] = []
+    monkeypatch.setattr(Store, "remember", lambda self, kind, key, value: remembered.append(kind))
+    data = [{"instruction": f"Say {number}", "output": f"{number}"} for number in range(count)]
+    api.explain("score ifd using nano", data, store=tmp_path / "empty")
+    assert sorted({"speed"} & set(remembered)) == kept
