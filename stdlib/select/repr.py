@@ -41,6 +41,7 @@ class Repr(Placing, Cover):
     `faithful`: as DEITA's script, which has a blank before a response, `</s>` after it, and the vector of that; the
     default differs in that the last token is the response's own, that a vector of length 0, which is like no other,
     is not taken, that float64 decides near the threshold, and that there are no batches.
+    In a conversation every exchange begins with the template's first sentence; the script has it once.
     """
 
     noun = "repr"
