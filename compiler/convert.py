@@ -322,19 +322,12 @@ def substituted(expression: tree.Expr, place: Place) -> tree.Expr:
     match expression:
         case tree.Name(quoted=False):
             return _substituted_name(expression, place)
-        case tree.Unary():
-            return replace(expression, operand=substituted(expression.operand, place))
-        case tree.Binary():
-            left, right = substituted(expression.left, place), substituted(expression.right, place)
-            return replace(expression, left=left, right=right)
-        case tree.ListOf():
-            return replace(expression, items=tuple(substituted(item, place) for item in expression.items))
         case tree.Call():
             return _substituted_call(expression, place)
         case tree.Name(text=text):
             return replace(expression, quoted=not _BARE_NAME.fullmatch(text) or text in RESERVED)
         case _:
-            return expression
+            return tree.with_parts(expression, lambda part: substituted(part, place))
 
 
 _BARE_NAME = re.compile(r"[^\W\d](?:\w|[-.](?=\w))*")

@@ -17,21 +17,9 @@ TAKES_NOUNS = ("score", "judge", "tag", "embed", "generate", "cluster", "diversi
 
 def written_out(expression: tree.Expr, scope: Scope) -> tree.Expr:
     """The expression as it reads without looking at its `param`, `let` and method parameters."""
-    match expression:
-        case tree.Name(quoted=False):
-            return _stands_for(expression, scope)
-        case tree.ListOf():
-            return replace(expression, items=tuple(written_out(item, scope) for item in expression.items))
-        case tree.Unary():
-            return replace(expression, operand=written_out(expression.operand, scope))
-        case tree.Binary():
-            left, right = written_out(expression.left, scope), written_out(expression.right, scope)
-            return replace(expression, left=left, right=right)
-        case tree.Call():
-            given = (replace(each, value=written_out(each.value, scope)) for each in expression.arguments)
-            return replace(expression, arguments=tuple(given))
-        case _:
-            return expression
+    if isinstance(expression, tree.Name) and not expression.quoted:
+        return _stands_for(expression, scope)
+    return tree.with_parts(expression, lambda part: written_out(part, scope))
 
 
 def step_written_out(step: tree.Step, scope: Scope) -> tree.Step:

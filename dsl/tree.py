@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -138,6 +139,22 @@ class Dataset:
 
 
 Expr: TypeAlias = Quantity | Text | Bool | Null | Name | ListOf | Call | Unary | Binary | Dataset
+
+
+def with_parts(expression: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The expression with each of the expressions that it is made of changed; a dataset is made of none."""
+    match expression:
+        case ListOf():
+            return replace(expression, items=tuple(change(item) for item in expression.items))
+        case Unary():
+            return replace(expression, operand=change(expression.operand))
+        case Binary():
+            return replace(expression, left=change(expression.left), right=change(expression.right))
+        case Call():
+            given = (replace(each, value=change(each.value)) for each in expression.arguments)
+            return replace(expression, arguments=tuple(given))
+        case _:
+            return expression
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ nothing else; a file that asks for more is refused.
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
 import zipfile
@@ -99,7 +100,7 @@ def numbers_in(path: Path) -> int:
     """How many numbers a file of weights holds; 0 where it does not say so in its head."""
     if path.suffix == ".bin":
         return sum(storages(path).values())
-    return sum(product(entry["shape"]) for entry in tensors(path))
+    return sum(math.prod(entry["shape"]) for entry in tensors(path))
 
 
 def tensors(path: Path) -> Iterator[dict[str, Any]]:
@@ -111,13 +112,6 @@ def tensors(path: Path) -> Iterator[dict[str, Any]]:
     except (OSError, ValueError):
         return
     yield from (entry for name, entry in head.items() if name != "__metadata__")
-
-
-def product(shape: list[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
 
 
 def storages(path: Path) -> dict[str, int]:

@@ -174,12 +174,16 @@ class Run:
         pairs = [(row, anchor) for row in longest_first.tolist() for anchor in self.anchors.usable]
         self.left = pairs[::-1]
 
+    @cached_property
+    def bend(self) -> float:
+        return bend_of(self.body.network.config)
+
     def length(self, row: int) -> int:
         return int(self.sequences.lengths[self.rows[row]])
 
     def beyond(self, pair: Pair) -> bool:
         """Whether a row and an anchor are longer than the bend, beyond which a model turns all positions otherwise."""
-        return self.length(pair[0]) + len(pair[1].ids) > bend_of(self.body.network.config)
+        return self.length(pair[0]) + len(pair[1].ids) > self.bend
 
     def fitting(self, budget: int) -> list[Pair]:
         """The next pairs on one side of the bend that fit into the budget.

@@ -82,7 +82,7 @@ def weights(known: Any) -> dict[str, torch.Tensor]:
 
 @claim("iqs", source="plain transformers and COMET's definition, one row at a time", tolerance=1e-5)
 def text_encoder_mix_and_head() -> Compared:
-    from headed_models import saved_ranker  # type: ignore[import-not-found]
+    from headed_models import ranked, saved_ranker  # type: ignore[import-not-found]
     from safetensors.torch import load_file
     from transformers import AutoModel, AutoTokenizer
 
@@ -94,23 +94,6 @@ def text_encoder_mix_and_head() -> Compared:
         inputs = [tokenizer(text, return_tensors="pt", truncation=True, max_length=128) for text in texts]
         theirs = [ranked(body, head, each) for each in inputs]
         return Compared(scored("score iqs using m as found", model, ROWS)["found"].to_list(), theirs)
-
-
-def ranked(body: Any, head: dict[str, torch.Tensor], inputs: Any) -> float:
-    """The layer mix is the nearest point of the simplex, found by bisection."""
-    with torch.no_grad():
-        layers = body(**inputs, output_hidden_states=True).hidden_states
-    logits = torch.cat([head[f"layerwise_attention.scalar_parameters.{at}"] for at in range(len(layers))])
-    low, high = float(logits.min()) - 1, float(logits.max())
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (logits - middle).clamp(min=0).sum() > 1 else (low, middle)
-    mixed = sum(weight * layer[0] for weight, layer in zip((logits - low).clamp(min=0), layers, strict=True))
-    state = (head["layerwise_attention.gamma"] * mixed).mean(0)
-    for at in (0, 3, 6):
-        given = state if at == 0 else state.tanh()
-        state = head[f"estimator.ff.{at}.weight"] @ given + head[f"estimator.ff.{at}.bias"]
-    return float(state)
 
 
 # Rewards and classifiers

@@ -212,3 +212,20 @@ def save_stand_ins(folder: Path) -> None:
     saved_encoder_decoder(folder / "answers")
     saved_clip(folder / "clip")
     saved_ranker(folder / "ranker")
+
+
+def ranked(body: Any, head: dict[str, torch.Tensor], inputs: Any) -> float:
+    """A ranker's score of one row by definition; the layer mix is the nearest point of the simplex, by bisection."""
+    with torch.no_grad():
+        layers = body(**inputs, output_hidden_states=True).hidden_states
+    logits = torch.cat([head[f"layerwise_attention.scalar_parameters.{at}"] for at in range(len(layers))])
+    low, high = float(logits.min()) - 1, float(logits.max())
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (logits - middle).clamp(min=0).sum() > 1 else (low, middle)
+    mixed = sum(weight * layer[0] for weight, layer in zip((logits - low).clamp(min=0), layers, strict=True))
+    state = (head["layerwise_attention.gamma"] * mixed).mean(0)
+    for at in (0, 3, 6):
+        given = state if at == 0 else state.tanh()
+        state = head[f"estimator.ff.{at}.weight"] @ given + head[f"estimator.ff.{at}.bias"]
+    return float(state)

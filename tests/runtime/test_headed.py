@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from headed_models import CLASSIFIERS, saved_classifier, saved_encoder_decoder, saved_ranker, without
+from headed_models import (
+    CLASSIFIERS,
+    ranked,
+    saved_classifier,
+    saved_encoder_decoder,
+    saved_ranker,
+    without,
+)
 from safetensors.torch import load_file, save_file
 from selrun.errors import ModelError, RecipeError
 from selrun.runtime.forward import heads, prepared_engine
@@ -263,28 +270,6 @@ def test_a_ranker_mixes_all_layers(made: Made, scored: Any) -> None:
 def shown(row: dict[str, Any]) -> str:
     instruction = question({**row, "input": ""})
     return f"Instruction: {instruction} Input: {row['input']} Response: {row['output']}"
-
-
-def ranked(body: Any, head: dict[str, torch.Tensor], inputs: Any) -> float:
-    """The score by definition: projection on the simplex by bisection, mean over tokens, three layers."""
-    with torch.no_grad():
-        layers = body(**inputs, output_hidden_states=True).hidden_states
-    logits = torch.cat([head[f"layerwise_attention.scalar_parameters.{at}"] for at in range(len(layers))])
-    low, high = float(logits.min()) - 1, float(logits.max())
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (logits - middle).clamp(min=0).sum() > 1 else (low, middle)
-    weights = (logits - low).clamp(min=0)
-    vector = head["layerwise_attention.gamma"] * sum(
-        w * layer for w, layer in zip(weights, layers, strict=True)
-    )
-    state = vector[0].mean(0)
-    for at in (0, 3, 6):
-        state = (
-            head[f"estimator.ff.{at}.weight"] @ (state if at == 0 else state.tanh())
-            + head[f"estimator.ff.{at}.bias"]
-        )
-    return float(state)
 
 
 @pytest.mark.parametrize(
